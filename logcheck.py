@@ -201,8 +201,8 @@ class Options:
 
 
 def number_of(what, text):
-    """A count from the command line (str) as int, 1 or more."""
-    if not re.match(r"[0-9]{1,9}\Z", text) or not int(text):
+    """A number from the command line (str) as int, 1 to 99999."""
+    if not re.match(r"[0-9]{1,5}\Z", text) or not int(text):
         wrong_usage("not a number of %s: %s" % (what, text))
     return int(text)
 
