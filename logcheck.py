@@ -45,13 +45,16 @@ AUTHLOG = "/var/log/authlog"
 PF_CONF = "/etc/pf.conf"
 TABLE = "bruteforce"
 
+DAYS = 1  # of 86400 seconds, whatever daylight saving does
+COUNT = 5  # careful mode: countable failures that make an attacker
 WAIT = 60  # seconds to wait for a rival's lock, or for somebody to write to a log that is a FIFO
 BLOCK = 128 * 1024  # bytes read at a time
-DAY = 86400  # seconds, whatever daylight saving does
 
 USAGE = """\
-usage: logcheck.py [-nv] [-a authlog] [-d days] [-e etcfile] [-f pf.conf]
-                   [-m maillog] [-t table] [--no-pf] [--now time]
+usage: logcheck.py [-cnv] [-a authlog] [-d days] [-e etcfile] [-f pf.conf]
+                   [-k count] [-m maillog] [-t table] [-w file]
+                   [--mail address] [--no-pf] [--now time]
+Put the attackers that maillog and authlog name into pf's bruteforce table.
   -m, --maillog FILE  read FILE instead of /var/log/maillog; may be repeated
   -a, --authlog FILE  read FILE instead of /var/log/authlog; may be repeated;
                       - is standard input; .gz, .bz2 and .xz are unpacked
@@ -59,8 +62,15 @@ usage: logcheck.py [-nv] [-a authlog] [-d days] [-e etcfile] [-f pf.conf]
   -f, --pf-conf FILE  the ruleset for pf to load; /etc/pf.conf
   -t, --table NAME    pf's table; bruteforce
   -d, --days N        look at the last N days; 1
-  -n, --dry-run       print the new table; write and load nothing
+  -n, --dry-run       print the new table; write, load and mail nothing
   -v, --verbose       report on stderr what was read, found and left out
+  -c, --careful       real dates, rotated logs too, and only what a daemon
+                      itself says of its peer, over IPv4 and IPv6
+  -k, --count N       with -c: failures that may be a user's own count from
+                      N on; 5
+  -w, --allow FILE    keep the addresses and networks in FILE (one a line,
+                      # comments) out of the table, whoever put them there
+      --mail ADDRESS  when addresses were added, send the report there
       --no-pf         neither ask pf for its table nor have it load one
       --now TIME      run as if at TIME: epoch seconds, or local
                       YYYY-MM-DD HH:MM[:SS]
@@ -70,35 +80,261 @@ Exit: 0 done, 1 something failed (stderr says what), 2 wrong usage.
 """
 VERSION = "logcheck.py 1.0"
 
-ADDRESS = re.compile(rb"(?:[0-9]{1,3}\.){3}[0-9]{1,3}")
-BY_NUMBER = re.compile(rb"by [0-9]")
+# Careful mode's rules: what the daemons write of an attacking peer, in the order in which they are
+# tried: (daemon, verdict, why, pattern). A pattern is the whole message after "program[pid]: ", and
+# <IP> stands where the daemon puts the peer. Nothing that an attacker types can move that place:
+# - typed text before the address is taken greedily, so that the last address counts, and from there
+#   to the end stand the daemon's own words alone; before typed text after it, all is fixed;
+# - sshd cuts a message at 500 bytes, so a long line may end in typed text (a user name that ends in
+#   " 203.0.113.9 port 22"): the bounds below keep typed text shorter than that.
+# Verdicts:
+# - SURE: one such line is enough.
+# - LEFT: it is, unless a DELIVERED line tells of mail that this address delivered (Postfix 2).
+# - (kind, witness): a countable failure. One attempt is often logged more than once; an address
+#   scores, for each kind, the most that one witness tells. (?P<n>) is the attempts the line states.
+# - PEER: not a failure; it names the address of a session that later lines go by.
+SURE, LEFT, DELIVERED, PEER = "sure", "left", "delivered", "peer"
+SSH, MTA = "ssh login", "smtp reject"
+MAIL = "mail login"  # one kind for SMTP, IMAP and POP3: Dovecot often checks Postfix' passwords
+
+# The name before "[pid]:" tells the daemon. With a slash in it, it is Postfix.
+DAEMONS = (
+    (rb"sshd(?:-session|-auth)?", b"sshd"),
+    (rb"(?:[\w.-]+/)+(?:smtpd|postscreen)", b"postfix"),
+    (rb"dovecot(?:-auth)?|auth|(?:imap|pop3|managesieve|submission)-login", b"dovecot"),
+    (rb"smtpd", b"opensmtpd"),
+)
+
+# Short names in the patterns, replaced in this order.
+FIELDS = (
+    (b"<USER>", rb".{0,300}"),  # typed; sshd makes up to four bytes of one
+    (b"<PORT>", rb"(?: port \d+)?"),                        # since OpenSSH 7
+    (b"<PRE>", rb"(?: \[preauth\])?"),                      # since OpenSSH 5.9
+    (b"<HOST>", rb"[\w.-]+\[<IP>\](?::\d+)?"),  # Postfix allows no other bytes here
+    (b"<PAM>", rb"logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*"),
+    (b"<ID>", rb"(?P<session>[0-9a-f]{16})"),
+    (b"<IP>", rb"(?P<ip>\d{1,3}(?:\.\d{1,3}){3}"
+              rb"|[\da-fA-F]{0,4}(?::[\da-fA-F]{0,4}){2,7}(?:(?:\.\d{1,3}){3})?)"),
+)
+
+RULES = (
+    # Invalid user admin from 192.0.2.1 port 40022
+    (b"sshd", SURE, "unknown user", rb"(?:Invalid|Illegal) user .{0,400} from <IP><PORT><PRE>"),
+    # Failed publickey for invalid user git from 192.0.2.1 port 40022 ssh2: RSA SHA256:nThbg6kX
+    (b"sshd", SURE, "unknown user",
+     rb"Failed \S{1,30} for (?:invalid|illegal) user <USER> from <IP> port \d+(?: ssh\d)?"
+     rb"(?:: [A-Z\d-]{1,20} [\w:+/=]{1,60})?"),
+    # Failed password for root from 192.0.2.1 port 40022 ssh2
+    (b"sshd", SURE, "root failed",
+     rb"Failed (?:password|keyboard-interactive\S{0,30}|challenge-response) for root from <IP>"
+     rb" port \d+(?: ssh\d)?"),
+    # Failed password for bob from 192.0.2.1 port 40022 ssh2
+    (b"sshd", (SSH, "sshd"), "failed password",
+     rb"Failed (?:password|keyboard-interactive\S{0,30}|challenge-response) for <USER> from <IP>"
+     rb" port \d+(?: ssh\d)?"),
+    # error: maximum authentication attempts exceeded for bob from 192.0.2.1 port 40022 ssh2
+    # Disconnecting authenticating user bob 192.0.2.1 port 40022: Too many authentication failures
+    (b"sshd", SURE, "too many attempts",
+     rb"(?:maximum authentication attempts exceeded for <USER> from |Disconnecting "
+     rb"(?:(?:invalid|authenticating) user [^:]{0,300} )?)<IP> port \d+"
+     rb"(?: ssh\d|: Too many authentication failures)<PRE>"),
+    # Disconnecting invalid user a 192.0.2.1 port 40022: Change of username or service not allowed:
+    #   (a,ssh-connection) -> (b,ssh-connection) [preauth]   (typed on both sides: no blank in it)
+    (b"sshd", SURE, "changed the user",
+     rb"Disconnecting (?:invalid|authenticating) user \S{0,100} <IP> port \d+: Change of username "
+     rb"or service not allowed: \S{1,100} -> \S{1,100}<PRE>"),
+    # User bob from 192.0.2.1 not allowed because not listed in AllowUsers
+    (b"sshd", SURE, "user not allowed", rb"User <USER> from <IP> not allowed because [\w' ]+"),
+    # pam_access(sshd:account): access denied for user `bob' from `192.0.2.1'
+    (b"sshd", SURE, "user not allowed",
+     rb"pam_access\(\S{1,30}\): access denied for user `<USER>' from `<IP>'"),
+    # Did not receive identification string from 192.0.2.1 port 40022
+    # ROOT LOGIN REFUSED FROM 192.0.2.1 port 40022
+    # Bad protocol version identification 'GET / HTTP/1.1' from 192.0.2.1 port 40022
+    (b"sshd", SURE, "no or bad identification, or root",
+     rb"(?:Did not receive identification string from|ROOT LOGIN REFUSED FROM|"
+     rb"Bad protocol version identification '.{0,380}' from) <IP><PORT><PRE>"),
+    # banner exchange: Connection from 192.0.2.1 port 40022: invalid format
+    (b"sshd", SURE, "no or bad identification",
+     rb"banner exchange: Connection from <IP> port \d+: [\w ,.'/()-]{1,80}<PRE>"),
+    # Unable to negotiate with 192.0.2.1 port 40022: no matching host key type found. Their offer: x
+    # Protocol major versions differ for 192.0.2.1 port 40022: SSH-2.0-OpenSSH_7.4 vs. SSH-1.5-scan
+    (b"sshd", SURE, "nothing in common",
+     rb"(?:Unable to negotiate with|Protocol major versions differ for) <IP><PORT>: .*"),
+    # probed from 192.0.2.1 port 40022 with SSH-1.0-SSH_Version_Mapper.  Don't panic.
+    # Connection from 192.0.2.1 port 40022 with IP opts:  83 07 04
+    (b"sshd", SURE, "probed", rb"(?:probed|scanned|Connection) from <IP><PORT> with .*"),
+    # refused connect from scanner.example.net (192.0.2.1)
+    (b"sshd", SURE, "refused by hosts.deny", rb"refused connect from (?:\S+ \()?<IP>\)?"),
+    # Received disconnect from 192.0.2.1 port 40022:14: No supported authentication methods
+    (b"sshd", (SSH, "disconnect"), "gave up during authentication",   # 13: cancelled by the user
+     rb"Received disconnect from <IP><PORT>: ?1[34]: .*"),
+    # Received disconnect from 192.0.2.1 port 40022:11: Bye Bye [preauth]
+    # error: Received disconnect from 192.0.2.1: 3: com.jcraft.jsch.JSchException: Auth fail
+    (b"sshd", SURE, "left before authentication",
+     rb"Received disconnect from <IP><PORT>: ?\d+: .*(?: \[preauth\]|: Auth (?:fail|cancel))"),
+    # Connection closed by invalid user admin 192.0.2.1 port 40022 [preauth]
+    (b"sshd", SURE, "unknown user, or root",
+     rb"(?:Connection (?:closed|reset) by|Disconnected from)"
+     rb" (?:invalid user <USER>|authenticating ?user root) <IP> port \d+<PRE>"),
+    # Connection closed by authenticating user bob 192.0.2.1 port 40022 [preauth]
+    (b"sshd", (SSH, "closed"), "left during authentication",
+     rb"(?:Connection (?:closed|reset) by|Disconnected from) authenticating ?user <USER> <IP>"
+     rb" port \d+<PRE>"),
+    # Disconnected from 192.0.2.1 port 40022 [preauth]
+    (b"sshd", SURE, "left before authentication",
+     rb"(?:Connection (?:closed|reset) by|Disconnected from) <IP><PORT> \[preauth\]"),
+    # Connection closed by 192.0.2.1 port 40022   (after authentication: "by user bob 192.0.2.1")
+    (b"sshd", SURE, "left before authentication",
+     rb"Connection (?:closed|reset) by <IP> port \d+"),
+    # ssh_dispatch_run_fatal: Connection from 192.0.2.1 port 40022: Connection corrupted [preauth]
+    (b"sshd", SURE, "broken protocol",
+     rb"\w{1,40}: Connection (?:from|to) (?:invalid user <USER> |authenticating ?user root )?<IP>"
+     rb"<PORT>: [\w ,.'/()-]{1,60} \[preauth\]"),
+    # fatal: Timeout before authentication for 192.0.2.1 port 40022
+    # Timeout before authentication for connection from 192.0.2.1 to 198.51.100.1, pid = 4711
+    (b"sshd", (SSH, "timeout"), "timeout before authentication",
+     rb"Timeout before authentication for (?:connection from )?<IP>"
+     rb"(?: port \d+| to \S+, pid = .*)?"),
+    # srclimit_penalise: ipv4: new 192.0.2.1/32 deferred penalty of 5 seconds for penalty: failed
+    #   authentication                                        (an honest user gets that one as well)
+    (b"sshd", (SSH, "penalty"), "penalty for failed logins",
+     rb"srclimit_penalise: (?:ipv\d: new )?<IP>/(?:32|128):? [\w ]+ for penalty: "
+     rb"(?:failed authentication|exceeded LoginGraceTime)"),
+    # drop connection #0 from [192.0.2.1]:40022 on [198.51.100.1]:22 penalty: failed authentication
+    (b"sshd", SURE, "penalty",
+     rb"(?:drop connection #\d+ from \[|srclimit_penalise: (?:ipv\d: new )?)<IP>(?:\]:\d+ on \[\S+|"
+     rb"/(?:32|128):? [\w ]+ for) penalty: [\w ]+"),
+    # error: PAM: User not known to the underlying authentication module for illegal user x from
+    #   192.0.2.1
+    (b"sshd", SURE, "unknown user, or root",
+     rb"PAM: [\w ,'-]{1,99} for (?:illegal user <USER>|root) from <IP><PRE>"),
+    # error: PAM: Authentication failure for bob from 192.0.2.1
+    (b"sshd", (SSH, "PAM error"), "failed password",
+     rb"PAM: [\w ,'-]{1,99} for <USER> from <IP><PRE>"),
+    # pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser=
+    #   rhost=192.0.2.1  user=root
+    (b"sshd", SURE, "root failed",
+     rb"pam_\w+\(\S{1,30}\): authentication failure; <PAM>user=root"),
+    # PAM 2 more authentication failures; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.1
+    (b"sshd", (SSH, "pam_unix"), "failed password",
+     rb"(?:pam_unix\(\S{1,30}\):|\(pam_unix\)|PAM (?P<n>\d+) more) authentication failures?; "
+     rb"<PAM>(?:user=.*)?"),
+    # pam_sss(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser=
+    #   rhost=192.0.2.1 user=bob
+    (b"sshd", (SSH, "another PAM module"), "failed password",
+     rb"pam_\w+\(\S{1,30}\): authentication failure; <PAM>(?:user=.*)?"),
+
+    # disconnect from unknown[192.0.2.1] ehlo=1 auth=0/1 quit=1 commands=2/3
+    (b"postfix", SURE, "unknown client, no login, no delivery",
+     rb"disconnect from unknown\[<IP>\](?::\d+)?(?: (?!(?:auth|data|bdat)=[1-9])[\w-]+=\S+){1,40}"),
+    # disconnect from unknown[192.0.2.1]                                          (before Postfix 3)
+    (b"postfix", LEFT, "unknown client, no delivery",
+     rb"disconnect from unknown\[<IP>\](?::\d+)?"),
+    # 4F1A2B3C4D: client=unknown[192.0.2.1]
+    (b"postfix", DELIVERED, "", rb"\w+: client=unknown\[<IP>\](?::\d+)?(?:, .*)?"),
+    # disconnect from host.example.net[192.0.2.1] ehlo=1 auth=0/3 commands=1/4
+    (b"postfix", (MAIL, "auth=0/N"), "failed login",
+     rb"disconnect from <HOST>(?: [\w-]+=\S+){0,40} auth=0/(?P<n>\d+)(?: .*)?"),
+    # warning: host.example.net[192.0.2.1]: SASL LOGIN authentication failed: UGFzc3dvcmQ6,
+    #   sasl_username=bob       (but not when the login service is out of order)
+    (b"postfix", (MAIL, "SASL"), "failed login",
+     rb"warning: <HOST>: SASL \S+ authentication failed"
+     rb"(?!: (?:Connection lost|[Gg]eneric failure|Temporary)).*"),
+    # warning: AUTH command rate limit exceeded: 11 from a.example.net[192.0.2.1] for service smtp
+    (b"postfix", (MAIL, "rate"), "too many logins",
+     rb"warning: AUTH command rate limit exceeded: \d+ from <HOST> for service \S+"),
+    # improper command pipelining after EHLO from unknown[192.0.2.1]: QUIT\r\n
+    # warning: non-SMTP command from unknown[192.0.2.1]: GET / HTTP/1.1
+    (b"postfix", SURE, "abuse of the protocol",
+     rb"(?:improper command pipelining after [\w -]+|warning: non-SMTP command) from <HOST>"
+     rb"(?:: .*)?"),
+    # too many errors after RCPT from host.example.net[192.0.2.1]
+    (b"postfix", SURE, "too many errors",
+     rb"(?:\w+: )?too many errors after [\w -]+(?: \(\d+ bytes\))? from <HOST>"),
+    # lost connection after CONNECT from unknown[192.0.2.1]   (3.10: "NOQUEUE: lost connection ...")
+    (b"postfix", SURE, "unknown client broke off",
+     rb"(?:\w+: )?(?:lost connection|timeout) after (?:CONNECT|HELO|EHLO|STARTTLS|UNKNOWN|VRFY|"
+     rb"HELP) from unknown\[<IP>\](?::\d+)?"),
+    # lost connection after AUTH from host.example.net[192.0.2.1]
+    (b"postfix", (MAIL, "broke off"), "broke off after AUTH",
+     rb"(?:\w+: )?(?:lost connection|timeout) after AUTH from <HOST>"),
+    # NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 454 4.7.1 <a@example.org>: Relay access denied;
+    #   from=<b@example.net> to=<a@example.org> proto=ESMTP helo=<x>   (another end after a login)
+    (b"postfix", (MTA, "reject"), "rejected relaying or recipient",
+     rb"\w+: reject: (?:CONNECT|HELO|EHLO|MAIL|RCPT|VRFY|ETRN) from [\w.-]*\[<IP>\](?::\d+)?: "
+     rb"(?:454 [\d.]+ (?=.*Relay access denied)|5[05][01345] ).*(?:>|proto=\w+)"),
+    # DNSBL rank 6 for [192.0.2.1]:40025
+    (b"postfix", (MTA, "DNSBL"), "on block lists",
+     rb"(?:DNSBL rank \d+ for|(?:BLACK|DENY)LISTED) \[<IP>\](?::\d+)?"),
+    # PREGREET 14 after 0.04 from [192.0.2.1]:40025: EHLO x\r\n
+    # HANGUP after 0.3 from [192.0.2.1]:40025 in tests before SMTP handshake
+    # COMMAND PIPELINING from [192.0.2.1]:40025 after HELO: MAIL FROM:<a@example.net>
+    (b"postfix", SURE, "failed postscreen's tests",
+     rb"(?:(?:PREGREET \d+|HANGUP) after [\d.]+|COMMAND (?:COUNT|TIME|LENGTH) LIMIT|COMMAND "
+     rb"PIPELINING|BARE NEWLINE|NON-SMTP COMMAND) from \[<IP>\](?::\d+)?(?::| in| after) .*"),
+
+    # imap-login: Disconnected (auth failed, 3 attempts in 14 secs): user=<bob>, method=PLAIN,
+    #   rip=192.0.2.1, lip=198.51.100.1, TLS, session=<Jd8F2>
+    # imap-login: Login aborted: Connection closed (auth failed, 1 attempts in 2 secs)
+    #   (auth_failed): user=<bob>, method=PLAIN, rip=192.0.2.1, lip=198.51.100.1, session=<Jd8F2>
+    (b"dovecot", (MAIL, "login process"), "failed login",
+     rb"(?:[\w-]+-login: )?(?:Info: )?(?:Disconnected|Aborted login|Login aborted)[^<]*\("
+     rb"(?:auth failed|authorization failed|user disabled|anonymous logins disabled|"
+     rb"sent invalid base64 in response|proxy dest auth\w* fail\w+|tried to use [\w ]+)"
+     rb"(?:, (?P<n>\d+) attempts)?(?: in \d+ secs)?\)(?: \(\w+\))?"
+     rb": user=<.*>, (?:method=[^ ]*, )?rip=<IP>, .*"),
+    # auth-worker(71): conn unix:auth-worker (pid=70,uid=97): auth-worker<1>:
+    #   pam(bob,192.0.2.1,<Jd8F2>): pam_authenticate() failed: Authentication failure
+    # auth(bob,192.0.2.1,sasl:plain)<Jd8F2>: sql: Password mismatch                        (2.4)
+    #   (after a typed ")" comes the daemon's own "): ", which the end of the pattern forbids)
+    (b"dovecot", (MAIL, "auth process"), "failed login",
+     rb"(?:auth(?:-worker)?(?:\(\d+\))?: )?(?:Info: )?"
+     rb"(?:conn unix:\S+ \(\S+\): auth-worker<\d+>: )?"
+     rb"[\w-]+\([^()]{0,80},<IP>(?:,sasl:[\w-]+)?(?:,master)?(?:,<[^<>()]*>)?\)(?:<[^<>()]*>){0,2}"
+     rb": (?:request \[\d+\]: )?(?:[\w-]+: )?(?:unknown user|[Pp]assword mismatch|"
+     rb"pam_authenticate\(\) failed: (?:[Aa]uthentication (?:failure|error)|User not known|"
+     rb"Permission)|User found from deny passdb|Authentication failure due to policy)"
+     rb"[\w ]*(?: \([^()]*\))?"),
+    # pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=bob
+    #   rhost=192.0.2.1  user=bob       (typed on both sides: so no blank in it)
+    (b"dovecot", (MAIL, "PAM"), "failed login",
+     rb"pam_\w+\([\w-]+:auth\): authentication failure; <PAM>(?:user=\S*)?"),
+
+    # 0123456789abcdef smtp connected address=192.0.2.1 host=mail.example.net
+    (b"opensmtpd", PEER, "", rb"<ID> smtp (?:event=)?connected address=\[?<IP>\]? host=.*"),
+    # smtp-in: New session 0123456789abcdef from host mail.example.net [192.0.2.1]         (5.x)
+    (b"opensmtpd", PEER, "", rb"smtp-in: New session <ID> from host \S+ \[(?:IPv6:)?<IP>\]"),
+    # 0123456789abcdef smtp event=failed-command address=192.0.2.1 host=mail.example.net
+    #   command="AUTH PLAIN (...)" result="535 Authentication failed"                   (6.0 to 6.3)
+    (b"opensmtpd", (MAIL, "failed-command"), "failed login",
+     rb'[0-9a-f]{16} smtp (?:event=)?failed-command address=\[?<IP>\]? host=\S+ '
+     rb'command="AUTH [\w ().]+" result="535 .*'),
+    # 0123456789abcdef smtp failed-command command="AUTH PLAIN (...)" result="535 Authentication ...
+    # smtp-in: Failed command on session 0123456789abcdef: "AUTH PLAIN (...)" => 535 Auth...
+    (b"opensmtpd", (MAIL, "failed-command"), "failed login",
+     rb'(?:smtp-in: Failed command on session )?<ID>(?: smtp (?:event=)?failed-command command=|: )'
+     rb'"AUTH [\w ().]+" (?:result="|=> )535 .*'),
+    # 0123456789abcdef smtp authentication user=bob result=permfail
+    (b"opensmtpd", (MAIL, "authentication"), "failed login",
+     rb"<ID> smtp (?:event=)?authentication .*result=permfail"),
+)
 
 
 def main(args):
     """Run the pipeline; args: the command line (list of str). Returns the exit code, 0 or 1."""
     options = Options(args)
-    status = 0
+    try:
+        allowed = allow_list(options.allow) if options.allow else []
+    except (OSError, ValueError) as error:
+        return complain(options.allow, error)
 
-    # the last day, and who attacked in it
-    start, end = time_range(options.now, options.days)
-    if start > end:
-        say("range", "nothing is both after %s and before %s; careful mode (-c) knows better"
-            % (start.decode(), end.decode()))
-    found, tallies = {}, []
-    for path, suspects in options.logs():
-        tally = Tally(path)
-        tallies.append(tally)
-        try:
-            for block in blocks(path):
-                lines = block.split(b"\n")
-                near = in_range(lines, start, end)
-                suspicious = suspects(near)
-                tally.add(lines, near, suspicious)
-                note(found, suspicious, options.verbose)
-        except Exception as error:  # each unpacker has errors of its own
-            status = complain(path, error)
+    # the attackers of the last day
+    night = Night()
+    found = (careful_attackers if options.careful else attackers)(options, night)
+    status = night.status
 
-    # pf's own table, which rules may have added to
+    # pf's own table, which its rules may have added to
     known = []
     if options.pf:
         try:
@@ -112,32 +348,44 @@ def main(args):
     try:
         if options.dry_run:
             old = old_file(target)[0]
-            table, left_out = merge(old, known, found)
+            table, left_out = merge(allowed, old, known, found)
         else:
             temporary = target + ".logcheck"
             with locked(temporary) as new:
                 old, face = old_file(target)
-                table, left_out = merge(old, known, found)
+                table, left_out = merge(allowed, old, known, found)
                 write(new, table)
                 put_in_place(new, temporary, target, face)
     except OSError as error:
         return complain(options.etcfile, error)
-    for entry in left_out:
-        say(options.etcfile, "left out: %s, pf could not load it" % visible(entry))
-    if options.verbose:
-        os.write(2, report(options, (start, end), tallies, found, old, table, left_out).encode())
-    if options.dry_run:
-        try:
-            write(1, table)
-        except OSError as error:
-            return complain("stdout", error)
+    for entry in sorted(left_out):
+        if left_out[entry] == UNLOADABLE:
+            say(options.etcfile, "left out: %s, %s" % (visible(entry), UNLOADABLE))
 
     # pf takes it
-    elif options.pf:
+    if options.pf and not options.dry_run:
         try:
             pf_load(options.pf_conf)
         except OSError as error:
             status = complain("pfctl", error)
+
+    # who wants to know
+    if options.explain:
+        before = set(old)
+        added = [entry for entry in table if entry not in before]
+        text = report(options, night, added, left_out, len(before - {b""}), len(table))
+        if options.verbose:
+            os.write(2, text.encode())
+        if options.mail and added and not options.dry_run:
+            try:
+                send(options.mail, letter(options, len(added), text))
+            except OSError as error:
+                status = complain("sendmail", error)
+    if options.dry_run:
+        try:
+            write(1, table)
+        except OSError as error:
+            status = complain("stdout", error)
     return status
 
 
@@ -146,21 +394,26 @@ class Options:
 
     careful = dry_run = verbose = False
     pf = True
-    etcfile, pf_conf, table = ETCFILE, PF_CONF, TABLE
-    days = 1
+    etcfile, pf_conf, table, allow, mail = ETCFILE, PF_CONF, TABLE, None, None
+    days, count = DAYS, COUNT
 
     def __init__(self, args):
         self.now = int(time.time())
         self.maillogs, self.authlogs = [], []
         if args:
             self.parse(args)
+        self.explain = self.verbose or self.mail
+        self.alive = self.verbose and os.isatty(2)
+        self.maillogs = self.maillogs or [MAILLOG]
+        self.authlogs = self.authlogs or [AUTHLOG]
 
     def parse(self, args):
         import getopt
         try:
-            pairs, rest = getopt.gnu_getopt(args, "m:a:e:f:t:d:nvh", [
-                "maillog=", "authlog=", "etcfile=", "pf-conf=", "table=", "days=", "dry-run",
-                "verbose", "no-pf", "now=", "version", "help"])
+            pairs, rest = getopt.gnu_getopt(args, "m:a:e:f:t:d:k:w:cnvh", [
+                "maillog=", "authlog=", "etcfile=", "pf-conf=", "table=", "days=", "count=",
+                "allow=", "careful", "dry-run", "verbose", "mail=", "no-pf", "now=", "version",
+                "help"])
         except getopt.GetoptError as error:
             wrong_usage(error.msg)
         if rest:
@@ -178,10 +431,20 @@ class Options:
                 self.table = value
             elif option in ("-d", "--days"):
                 self.days = number_of("days", value)
+            elif option in ("-k", "--count"):
+                self.count = number_of("failures", value)
+            elif option in ("-w", "--allow"):
+                self.allow = value
+            elif option in ("-c", "--careful"):
+                self.careful = True
             elif option in ("-n", "--dry-run"):
                 self.dry_run = True
             elif option in ("-v", "--verbose"):
                 self.verbose = True
+            elif option == "--mail":
+                if not re.match(r"[\w.+=%!/@][\w.+=%!/@-]*\Z", value, re.ASCII):
+                    wrong_usage("not a mail address: " + value)
+                self.mail = value
             elif option == "--no-pf":
                 self.pf = False
             elif option == "--now":
@@ -193,11 +456,6 @@ class Options:
             time_range(self.now, self.days)
         except (OverflowError, ValueError, OSError):
             wrong_usage("no such time: %d days before %d" % (self.days, self.now))
-
-    def logs(self):
-        """The logs and their suspects: [(path, function of lines)], maillogs first."""
-        return ([(path, mail_suspects) for path in self.maillogs or [MAILLOG]]
-                + [(path, auth_suspects) for path in self.authlogs or [AUTHLOG]])
 
 
 def number_of(what, text):
@@ -219,6 +477,62 @@ def moment(text):
     wrong_usage("not a time: " + text)
 
 
+class Night:
+    """What reading the logs brought: the range (two str), a tally a log, why each address was
+    found ({address: Finding}, where somebody wants to know), lines whose stamp could not be read.
+    """
+
+    def __init__(self):
+        self.range, self.tallies, self.why, self.unread, self.status = ("", ""), [], {}, 0, 0
+
+
+class Tally:
+    """How many lines of a log (path: str) were read, in range, and matched."""
+
+    def __init__(self, path):
+        self.path = path
+        self.read = self.in_range = self.matched = 0
+
+
+class Finding:
+    """Why an address was found: the rule (str), the first line (bytes) that named it, how many."""
+
+    __slots__ = ("rule", "line", "hits", "counts", "delivered")
+
+    def __init__(self):
+        self.rule = self.line = None
+        self.hits, self.counts, self.delivered = 0, {}, False
+
+
+def attackers(options, night):
+    """The pipeline's first half, from both logs to their addresses (set of bytes)."""
+    start, end = time_range(options.now, options.days)
+    night.range = start.decode(), end.decode()
+    if start > end:
+        say("range", "nothing sorts after %s and before %s; careful mode (-c) knows months"
+            % night.range)
+    found = set()
+    logs = [(path, mail_suspects) for path in options.maillogs]
+    logs += [(path, auth_suspects) for path in options.authlogs]
+    for path, suspects in logs:
+        tally = Tally(path)
+        night.tallies.append(tally)
+        try:
+            for block in blocks(open_log(path), options.alive and path):
+                lines = block.split(b"\n")
+                tally.read += len(lines)
+                lines = in_range(lines, start, end)
+                tally.in_range += len(lines)
+                lines = suspects(lines)
+                tally.matched += len(lines)
+                found.update(addresses(lines))
+                if options.explain:
+                    explain(lines, night.why)
+        except Exception as error:  # each unpacker has errors of its own
+            night.status = complain(path, error)
+    return found
+
+
 def time_range(now, days):
     """`date -r $(expr $(date +%s) - 86400) '+%b %d %H:%M:%S' | sed "s/ 0/  /"`, and for now.
 
@@ -228,13 +542,13 @@ def time_range(now, days):
     """
     return tuple(
         time.strftime("%b %d %H:%M:%S", time.localtime(second)).replace(" 0", "  ", 1).encode()
-        for second in (now - days * DAY, now))
+        for second in (now - days * 86400, now))
 
 
 def open_log(path):
-    """Open a log (str; - is standard input) for reading; its name tells how it is packed.
+    """Open a log (str; - is standard input), unpacked as its name tells. Returns a binary file.
 
-    Returns a binary file. Raises OSError; ImportError where Python lacks the format.
+    Raises OSError; ImportError where Python lacks the format.
     """
     if path == "-":
         return open(0, "rb", buffering=0, closefd=False)
@@ -253,17 +567,20 @@ def open_log(path):
     return log
 
 
-def blocks(path):
-    """`cat LOG`: yield its text in blocks (bytes) of whole lines without the last newline.
+def blocks(log, show=None):
+    """`cat LOG`: yield an open log's text in blocks (bytes) of whole lines, each without its last
+    newline. A last line that lacks its newline is a line. Closes the log.
 
-    A last line that lacks its newline is a line. Raises what opening and unpacking may raise.
+    Raises what reading and unpacking may raise. show: the name (str) to show progress under.
     """
-    with open_log(path) as log:
-        fifo = path != "-" and stat.S_ISFIFO(os.fstat(log.fileno()).st_mode)
+    with log:
+        fifo = log.fileno() and stat.S_ISFIFO(os.fstat(log.fileno()).st_mode)
         pieces = []  # of a line longer than a block: joined once, so the time stays linear
         while True:
             if fifo:
                 await_writer(log)
+            if show:
+                show_progress(log, show)
             data = log.read(BLOCK)
             if not data:
                 break
@@ -277,10 +594,24 @@ def blocks(path):
 
 
 def await_writer(log):
-    """Wait until a log that is a FIFO has something to read; TimeoutError after WAIT seconds."""
+    """Wait until a log that is a FIFO has something to read; OSError after WAIT seconds."""
     import select
     if not select.select([log], [], [], WAIT)[0]:
-        raise TimeoutError(errno.ETIMEDOUT, "nobody wrote to it for %d seconds" % WAIT)
+        raise OSError(errno.ETIMEDOUT, "nobody wrote to it for %d seconds" % WAIT)
+
+
+def show_progress(log, name):
+    """Tell a terminal how much of a log has been read; only every 64 blocks."""
+    done, size = os.lseek(log.fileno(), 0, os.SEEK_CUR), os.fstat(log.fileno()).st_size
+    if done // BLOCK % 64 == 0 or done == size:
+        os.write(2, b"\r\x1b[K%s: %d of %d MB" % (os.fsencode(name), done >> 20, size >> 20))
+        if done == size:
+            os.write(2, b"\r\x1b[K")
+
+
+ADDRESS = re.compile(rb"(?:[0-9]{1,3}\.){3}[0-9]{1,3}")
+BY_NUMBER = re.compile(rb"by [0-9]")
+WORDS = re.compile(rb"disconnect from unknown|root|invalid|by [0-9]|identification")
 
 
 def in_range(lines, start, end):
@@ -305,6 +636,16 @@ def addresses(lines):
     return ADDRESS.findall(b"\n".join(lines))
 
 
+def explain(lines, why):
+    """Note in why ({address: Finding}) what each suspicious line (list of bytes) says of whom."""
+    for line in lines:
+        for address in addresses([line]):
+            finding = why.setdefault(address, Finding())
+            finding.hits += 1
+            if finding.line is None:
+                finding.line, finding.rule = line, WORDS.search(line).group().decode()
+
+
 def pf_table(table):
     """`pfctl -t TABLE -T show | awk '{print $1}'` (list of bytes). Raises OSError."""
     shown = pfctl("-t", table, "-T", "show")
@@ -320,12 +661,19 @@ def pf_load(conf):
 
 def pfctl(*args):
     """Run pfctl(8) from PATH. Returns what it prints; OSError with pf's own words if it fails."""
+    return command(("pfctl",) + args)
+
+
+def command(args, text=b""):
+    """Run a command (tuple of str) with text (bytes) as its input. Returns what it prints (bytes);
+    raises OSError, with its own words if it fails.
+    """
     import subprocess
-    done = subprocess.run(("pfctl",) + args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE)
+    done = subprocess.run(args, input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode:
         words = visible(b"; ".join(done.stderr.split(b"\n")).rstrip(b"; "))
-        raise OSError(errno.EIO, "%s: %s" % (" ".join(args), words or "exit %d" % done.returncode))
+        raise OSError(errno.EIO, "%s: %s" % (" ".join(args[1:]),
+                                             words or "exit %d" % done.returncode))
     return done.stdout
 
 
@@ -345,23 +693,29 @@ def old_file(path):
         return file.read().split(b"\n"), face
 
 
+QUAD = re.compile(rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 NUMERIC = re.compile(rb"[0-9.]+")
 LOADABLE = re.compile(rb"(?:%s\.){0,3}%s" % ((rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2))
 FIELD = re.compile(rb"[ \t]*(-?)([0-9]*)")
+UNLOADABLE = "pf could not load it"
 
 
-def merge(*sources):
+def merge(allowed, *sources):
     """`grep -v "^$" | sort -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4 | uniq` over all the sources.
 
-    sources: iterables of entries (bytes). Returns the table (sorted list) and the entries left
-    out of it (sorted list): numbers and dots that pf takes for no address, so that it would
-    refuse the whole ruleset.
+    allowed: from allow_list(); sources: iterables of entries (bytes). Returns the table (sorted
+    list) and what was left out of it ({entry: why (str)}): what is allowed, and numbers and dots
+    that are no address, for which pf would refuse the whole ruleset.
     """
     entries = set().union(*sources)
     entries.discard(b"")
-    left_out = {entry for entry in entries
-                if NUMERIC.fullmatch(entry) and not LOADABLE.fullmatch(entry)}
-    return sorted(entries - left_out, key=sort_key), sorted(left_out)
+    left_out = {}
+    for entry in entries:
+        if NUMERIC.fullmatch(entry) and not LOADABLE.fullmatch(entry):
+            left_out[entry] = UNLOADABLE
+        elif allowed and is_allowed(entry, allowed):
+            left_out[entry] = "allowed"
+    return sorted(entries.difference(left_out), key=sort_key), left_out
 
 
 def sort_key(line):
@@ -372,6 +726,56 @@ def sort_key(line):
         # base 16 keeps the order of decimal numbers and has no limit on their length
         numbers[place] = int(sign + digits, 16) if digits else 0
     return numbers, line
+
+
+def allow_list(path):
+    """The networks of --allow's file (str): a list of what network() returns.
+
+    Raises OSError; ValueError that names the first line that is neither address nor network: a
+    list read by halves would lock somebody out.
+    """
+    allowed = []
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, 1):
+            text = line.split(b"#")[0].strip()
+            if text:
+                allowed.append(network(text))
+                if allowed[-1] is None:
+                    raise ValueError("line %d: neither address nor network: %s"
+                                     % (number, visible(text)))
+    return allowed
+
+
+def is_allowed(entry, allowed):
+    """Whether an entry (bytes) of the table holds, or lies in, one of the allowed networks."""
+    for word in entry.split(b"#")[0].split():
+        block = network(word)
+        if block and any(block[0] == version and block[1] <= last and first <= block[2]
+                         for version, first, last in allowed):
+            return True
+    return False
+
+
+def network(text):
+    """An address or network (bytes), short forms as pf knows them (10.1 is 10.1.0.0/16).
+
+    Returns (4 or 6, first address, last address) with the addresses as int, or None.
+    """
+    try:
+        if QUAD.fullmatch(text):
+            address = int.from_bytes(bytes(map(int, text.split(b"."))), "big")
+            return 4, address, address
+        import ipaddress
+        # leading zeros are decimal to pf; Pythons differ about them
+        host, _, bits = re.sub(rb"\b0+(?=[0-9])", b"", text).decode("ascii").partition("/")
+        if ":" not in host:
+            octets = host.split(".")
+            bits = bits or str(8 * len(octets))
+            host = ".".join((octets + ["0", "0", "0"])[:max(4, len(octets))])
+        found = ipaddress.ip_network(host + "/" + bits if bits else host, strict=False)
+        return found.version, int(found.network_address), int(found.broadcast_address)
+    except ValueError:
+        return None
 
 
 @contextlib.contextmanager
@@ -468,57 +872,284 @@ def put_in_place(fd, path, target, face):
     os.close(directory)
 
 
-class Tally:
-    """How many lines of a log (path: str) were read, in range, and suspicious."""
+# Careful mode (-c): the same job with dates, rotated logs and rules
 
-    def __init__(self, path):
-        self.path = path
-        self.read = self.in_range = self.matched = 0
-
-    def add(self, read, in_range, matched):
-        self.read += len(read)
-        self.in_range += len(in_range)
-        self.matched += len(matched)
-
-
-class Finding:
-    """Why an address is in the table: the first line (bytes) that named it, and how often."""
-
-    __slots__ = ("hits", "line")
-
-    def __init__(self, line):
-        self.hits, self.line = 0, line
-
-
-def note(found, lines, explain):
-    """Add the lines' addresses to found: {address (bytes): Finding, or None if not explain}."""
-    if not explain:
-        found.update(dict.fromkeys(addresses(lines)))
-        return
-    for line in lines:
-        for address in addresses([line]):
-            if address not in found:
-                found[address] = Finding(line)
-            found[address].hits += 1
+def careful_attackers(options, night):
+    """The addresses (set of bytes) that RULES find in both logs, rotated ones included: those
+    with a sure sign, and those whose failures add up to --count.
+    """
+    days = Days(options.now, options.days)
+    night.range = days.range
+    judge = Judge(night.why)
+    for path in options.maillogs + options.authlogs:
+        for name, log in generations(path, days.first):
+            tally = Tally(name)
+            night.tallies.append(tally)
+            try:
+                for block in blocks(log if log else open_log(name), options.alive and name):
+                    lines = block.split(b"\n")
+                    tally.read += len(lines)
+                    lines = days.in_range(lines)
+                    tally.in_range += len(lines)
+                    tally.matched += sum(map(judge.line, lines))
+            except Exception as error:  # each unpacker has errors of its own
+                night.status = complain(name, error)
+    night.unread = days.unread
+    return {address for address, finding in night.why.items()
+            if is_attacker(finding, options.count)}
 
 
-def report(options, span, tallies, found, old, table, left_out):
-    """The nightly report (str): what was read, which addresses are new and why."""
-    text = ["range: %s to %s\n" % (span[0].decode(), span[1].decode())]
-    for tally in tallies:
-        text.append("%s: %d lines, %d in range, %d matched\n"
-                    % (tally.path, tally.read, tally.in_range, tally.matched))
-    before = set(old)
-    for entry in table:
-        if entry not in before:
-            finding = found.get(entry)
-            text.append("new: %-15s  %s\n" % (visible(entry), "pf's own table" if finding is None
-                        else "%d hits, first: %s" % (finding.hits, visible(finding.line[:400]))))
-    for entry in left_out:
-        text.append("left out: %s\n" % visible(entry))
-    text.append("%s: %d entries, %d before\n"
-                % (options.etcfile, len(table), len(before - {b""})))
-    return "".join(text)
+class Days:
+    """The lines of the last days by the clock on the line. unread: how many had no clock."""
+
+    ISO = re.compile(rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
+                     rb"(?:[.,][0-9]+)?(?:(Z)|([+-][0-9]{2}):?([0-9]{2}))?")
+    MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+    def __init__(self, now, days):
+        """now: epoch seconds. The range begins at the same time of day so many days before:
+        where the clock changed in between, it is an hour shorter or longer, and nothing is lost.
+        """
+        self.unread = 0
+        self.last, at = now, time.localtime(now)
+        self.first = int(time.mktime(at[:2] + (at.tm_mday - days,) + at[3:6] + (0, 0, -1)))
+        self.range = tuple(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+                           for second in (self.first, now))
+        clock = self.range[1][11:].encode()
+        self.hours = {}  # {"Apr  8": (first time of day, last)}
+        for back in range(min(days, 366), -1, -1):
+            noon = time.mktime(at[:2] + (at.tm_mday - back, 12, 0, 0, 0, 0, -1))
+            for form in "%b %e", "%b %d":
+                day = time.strftime(form, time.localtime(noon)).encode()
+                known = day in self.hours and back < 300  # a year on, the day comes again
+                self.hours[day] = (b"" if back < days or known else clock,
+                                   b"~" if back or known else clock)
+
+    def in_range(self, lines):
+        """The lines (list of bytes) of the range, and after its start those that ..."""
+        hours = self.hours
+        found = []
+        for line in lines:
+            bounds = hours.get(line[:6])
+            if bounds:
+                if bounds[0] <= line[7:15] <= bounds[1]:
+                    found.append(line)
+            elif bounds is None and self.read(line):
+                found.append(line)
+        return found
+
+    def read(self, line):
+        """Whether a line (bytes) without a day that hours knows lies in the range all the same."""
+        stamp = self.ISO.match(line)
+        if not stamp:
+            if line[:3] in self.MONTHS and line[3:6].strip().isdigit():
+                self.hours[line[:6]] = ()  # a day out of range: asked once
+            elif line:
+                self.unread += 1
+            return False
+        numbers = tuple(map(int, stamp.groups(b"0")[:6]))
+        try:
+            if stamp.group(7) or stamp.group(8):
+                import datetime
+                second = datetime.datetime(*numbers, tzinfo=datetime.timezone.utc).timestamp()
+                if stamp.group(8):
+                    hours, minutes = int(stamp.group(8)), int(stamp.group(9))
+                    second -= hours * 3600 + (minutes if hours >= 0 else -minutes) * 60
+            else:
+                second = time.mktime(numbers + (0, 0, -1))
+        except (ValueError, OverflowError):
+            self.unread += 1
+            return False
+        return self.first <= second <= self.last
+
+
+ROTATED = re.compile(r"([.-][0-9][0-9TZ-]*)(?:\.gz|\.bz2|\.xz)?\Z")
+
+
+def generations(path, since):
+    """A log (str) and, before it, oldest first, the rotated ones that newsyslog(8) or logrotate
+    made of it and whose mtime lets them hold a line since an epoch second.
+
+    Returns [(name, open file, or None where opening failed)]. The log is opened first: rotated
+    after that, it is still read.
+    """
+    logs = [(path, attempt(path))]
+    rotated = {}
+    folder, base = os.path.split(path)
+    for name in sorted(os.listdir(folder or ".")) if logs[0][1] and path != "-" else ():
+        match = name.startswith(base) and ROTATED.match(name[len(base):])
+        if match:  # while maillog.0.gz is being written, maillog.0 is still there and sorts first
+            rotated.setdefault(match.group(1), os.path.join(folder, name))
+    older = []
+    for name in rotated.values():
+        face = os.stat(name)
+        if face.st_mtime >= since - 3600 and not os.path.samestat(face, os.fstat(logs[0][1].fileno())):
+            older.append((face.st_mtime, name))
+    return [(name, attempt(name)) for _, name in sorted(older)] + logs
+
+
+def attempt(path):
+    """open_log(path), or None if it fails."""
+    try:
+        return open_log(path)
+    except (OSError, ImportError):
+        return None
+
+
+class Judge:
+    """Applies RULES. why: {address (bytes): Finding}, which it fills."""
+
+    def __init__(self, why):
+        self.why = why
+        self.sessions = {}  # OpenSMTPD's: {session: address}
+        self.matchers = {}  # {name of a program: what compile_rules() returns, or None}
+        self.names = {}  # {address as logged: canonical(address)}
+
+    def line(self, line):
+        """Judge a log line (bytes). Returns whether a rule matched."""
+        head, _, message = line.partition(b": ")
+        program = head[head.rfind(b" ") + 1:].partition(b"[")[0]
+        try:
+            matcher = self.matchers[program]
+        except KeyError:
+            matcher = self.matchers[program] = compile_rules(program)
+        if matcher is None:
+            return False
+        match, rules = matcher
+        times = 1
+        found = match(message)
+        if found is None:
+            repeated = REPEATED.fullmatch(message)
+            found = repeated and match(repeated.group(2))
+            if not found:
+                return False
+            times = int(repeated.group(1))
+        verdict, rule, address, count, session = rules[found.lastindex]
+        address = found.group(address) if address else self.sessions.get(found.group(session))
+        if verdict == PEER:
+            self.sessions[found.group(session)] = address
+            return False
+        address = self.names[address] if address in self.names else self.canonical(address)
+        if address is None:
+            return False
+        if address not in self.why:
+            self.why[address] = Finding()
+        finding = self.why[address]
+        if verdict == DELIVERED:
+            finding.delivered = True
+            return False
+        finding.hits += times
+        if finding.line is None or verdict == SURE and SURE not in finding.counts:
+            finding.line, finding.rule = line, rule
+        if count and found.group(count):
+            times *= int(found.group(count))
+        finding.counts[verdict] = finding.counts.get(verdict, 0) + times
+        return True
+
+    def canonical(self, text):
+        """An address as logged (bytes) in its one spelling (RFC 5952), or None if it is none that
+        an attacker can have.
+        """
+        import ipaddress
+        try:
+            address = ipaddress.ip_address((text or b"").decode())
+        except ValueError:
+            found = None
+        else:
+            address = getattr(address, "ipv4_mapped", None) or address
+            found = address.compressed.encode()
+            if (address.is_loopback or address.is_unspecified or address.is_multicast
+                    or address.is_link_local):
+                found = None
+        self.names[text] = found
+        return found
+
+
+REPEATED = re.compile(rb"message repeated ([0-9]{1,6}) times: \[ (.*)\]")  # rsyslog
+
+
+def compile_rules(program):
+    """All RULES for the daemon that logs as program (bytes), as one pattern.
+
+    Returns its fullmatch and, by the number of the rule's group, (verdict, rule, the numbers of
+    the groups of address, count and session or None); or None if no daemon logs as that.
+    """
+    for names, daemon in DAEMONS:
+        if re.fullmatch(names, program):
+            break
+    else:
+        return None
+    patterns, about = [], []
+    for number, (name, verdict, rule, pattern) in enumerate(RULES):
+        if name == daemon:
+            for short, long in FIELDS:
+                pattern = pattern.replace(short, long)
+            pattern = re.sub(rb"\(\?P<(\w+)>", b"(?P<\\1_%d>" % number, pattern)
+            patterns.append(b"(?P<rule_%d>%s)" % (number, pattern))
+            about.append((number, verdict, rule))
+    whole = re.compile(b"(?:error: |fatal: )?(?:%s)" % b"|".join(patterns))
+    groups = whole.groupindex.get
+    return whole.fullmatch, {
+        groups("rule_%d" % number): (verdict, rule, groups("ip_%d" % number),
+                                     groups("n_%d" % number), groups("session_%d" % number))
+        for number, verdict, rule in about}
+
+
+def is_attacker(finding, count):
+    """Whether a Finding is a sure sign, or countable failures that add up to count. One attempt is
+    often logged by several witnesses: of each kind, the witness who saw most tells the number.
+    """
+    counts = dict(finding.counts)
+    if counts.pop(SURE, 0) or counts.pop(LEFT, 0) and not finding.delivered:
+        return True
+    most = {}
+    for (kind, _), times in counts.items():
+        most[kind] = max(times, most.get(kind, 0))
+    return sum(most.values()) >= count
+
+
+def report(options, night, added, left_out, before, after):
+    """The nightly report (str), from what main() has at the end; added: the new entries."""
+    rows = ["range  %s to %s" % night.range, "",
+            "%-40s %12s %12s %12s" % ("log", "lines", "in range", "matched")]
+    for tally in night.tallies:
+        rows.append("%-40s %12d %12d %12d"
+                    % (visible(os.fsencode(tally.path)), tally.read, tally.in_range, tally.matched))
+    if night.unread:
+        rows.append("lines whose stamp could not be read: %d" % night.unread)
+    if added:
+        rows += ["", "%-40s %12s  %s" % ("new", "hits", "why")]
+    for entry in added:
+        finding = night.why.get(entry)
+        if finding and finding.hits:
+            rows.append("%-40s %12d  %s" % (visible(entry), finding.hits, finding.rule))
+            rows.append("    " + visible(finding.line[:400]))
+        else:
+            rows.append("%-40s %12s  pf's own table" % (visible(entry), "-"))
+    if left_out:
+        rows += ["", "%-53s  %s" % ("left out", "why")]
+    for entry in sorted(left_out, key=sort_key):
+        rows.append("%-53s  %s" % (visible(entry[:400]), left_out[entry]))
+    rows += ["", "%-40s %12d entries, %d before" % (options.etcfile, after, before), ""]
+    return "\n".join(rows)
+
+
+def letter(options, added, text):
+    """The report as a message (str) to --mail's address. No line of it is anything but ASCII,
+    and none that quotes a log begins with a dot or a "From ": they are all indented.
+    """
+    host = os.uname().nodename
+    return "\n".join((
+        "From: root", "To: " + options.mail,
+        "Subject: logcheck on %s: %d new in %s" % (host, added, options.table),
+        "Date: " + time.strftime("%a, %d %b %Y %H:%M:%S %z"),
+        "Auto-Submitted: auto-generated", "", text))
+
+
+def send(address, message):
+    """Give a message (str) to sendmail(8) for an address (str). Raises OSError."""
+    import shutil
+    command((shutil.which("sendmail") or "/usr/sbin/sendmail", "-oi", address), message.encode())
 
 
 def write(fd, lines):
