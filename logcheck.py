@@ -309,12 +309,12 @@ RULES = (
     #   command="AUTH PLAIN (...)" result="535 Authentication failed"                   (6.0 to 6.3)
     (b"opensmtpd", (MAIL, "failed-command"), "failed login",
      rb'[0-9a-f]{16} smtp (?:event=)?failed-command address=\[?<IP>\]? host=\S+ '
-     rb'command="AUTH [\w ().]+" result="535 .*'),
+     rb'command="[Aa][Uu][Tt][Hh] .*" result="5.*'),
     # 0123456789abcdef smtp failed-command command="AUTH PLAIN (...)" result="535 Authentication ...
     # smtp-in: Failed command on session 0123456789abcdef: "AUTH PLAIN (...)" => 535 Auth...
     (b"opensmtpd", (MAIL, "failed-command"), "failed login",
      rb'(?:smtp-in: Failed command on session )?<ID>(?: smtp (?:event=)?failed-command command=|: )'
-     rb'"AUTH [\w ().]+" (?:result="|=> )535 .*'),
+     rb'"[Aa][Uu][Tt][Hh] .*" (?:result="|=> )5.*'),
     # 0123456789abcdef smtp authentication user=bob result=permfail
     (b"opensmtpd", (MAIL, "authentication"), "failed login",
      rb"<ID> smtp (?:event=)?authentication .*result=permfail"),
@@ -567,11 +567,12 @@ def open_log(path):
     return log
 
 
-def blocks(log, show=None):
+def blocks(log, show=None, whole=True):
     """`cat LOG`: yield an open log's text in blocks (bytes) of whole lines, each without its last
     newline. A last line that lacks its newline is a line. Closes the log.
 
     Raises what reading and unpacking may raise. show: the name (str) to show progress under.
+    whole: keep a line longer than BLOCK; otherwise a line of nonsense stands for it.
     """
     with log:
         fifo = log.fileno() and stat.S_ISFIFO(os.fstat(log.fileno()).st_mode)
@@ -589,6 +590,8 @@ def blocks(log, show=None):
                 yield b"".join(pieces) + data[:end]
                 pieces = []
             pieces.append(data[end + 1:])
+            if not whole and len(pieces) > 1:
+                pieces = [b"\0"]
         if any(pieces):
             yield b"".join(pieces)
 
@@ -886,7 +889,7 @@ def careful_attackers(options, night):
             tally = Tally(name)
             night.tallies.append(tally)
             try:
-                for block in blocks(log if log else open_log(name), options.alive and name):
+                for block in blocks(log or open_log(name), options.alive and name, whole=False):
                     lines = block.split(b"\n")
                     tally.read += len(lines)
                     lines = days.in_range(lines)
@@ -918,15 +921,14 @@ class Days:
         clock = self.range[1][11:].encode()
         self.hours = {}  # {"Apr  8": (first time of day, last)}
         for back in range(min(days, 366), -1, -1):
-            noon = time.mktime(at[:2] + (at.tm_mday - back, 12, 0, 0, 0, 0, -1))
-            for form in "%b %e", "%b %d":
-                day = time.strftime(form, time.localtime(noon)).encode()
-                known = day in self.hours and back < 300  # a year on, the day comes again
+            noon = time.localtime(time.mktime(at[:2] + (at.tm_mday - back, 12, 0, 0, 0, 0, -1)))
+            for day in {time.strftime("%b %e", noon).encode(), time.strftime("%b %d", noon).encode()}:
+                known = day in self.hours  # a year on, the day comes again
                 self.hours[day] = (b"" if back < days or known else clock,
                                    b"~" if back or known else clock)
 
     def in_range(self, lines):
-        """The lines (list of bytes) of the range, and after its start those that ..."""
+        """The lines (list of bytes) that lie in the range."""
         hours = self.hours
         found = []
         for line in lines:
@@ -983,7 +985,8 @@ def generations(path, since):
     older = []
     for name in rotated.values():
         face = os.stat(name)
-        if face.st_mtime >= since - 3600 and not os.path.samestat(face, os.fstat(logs[0][1].fileno())):
+        current = os.fstat(logs[0][1].fileno())
+        if face.st_mtime >= since - 3600 and not os.path.samestat(face, current):
             older.append((face.st_mtime, name))
     return [(name, attempt(name)) for _, name in sorted(older)] + logs
 
@@ -1038,11 +1041,11 @@ class Judge:
         if verdict == DELIVERED:
             finding.delivered = True
             return False
-        finding.hits += times
         if finding.line is None or verdict == SURE and SURE not in finding.counts:
             finding.line, finding.rule = line, rule
         if count and found.group(count):
             times *= int(found.group(count))
+        finding.hits += times
         finding.counts[verdict] = finding.counts.get(verdict, 0) + times
         return True
 
