@@ -218,7 +218,7 @@ RULES = (
      rb"pam_\w+\(\S{1,30}\): authentication failure; <PAM>user=root"),
     # PAM 2 more authentication failures; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.1
     (b"sshd", (SSH, "pam_unix"), "failed password",
-     rb"(?:pam_unix\(\S{1,30}\):|\(pam_unix\)|PAM (?P<n>\d+) more) authentication failures?; "
+     rb"(?:pam_unix\(\S{1,30}\):|\(pam_unix\)|PAM (?P<n>\d{1,6}) more) authentication failures?; "
      rb"<PAM>(?:user=.*)?"),
     # pam_sss(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser=
     #   rhost=192.0.2.1 user=bob
@@ -235,7 +235,7 @@ RULES = (
     (b"postfix", DELIVERED, "", rb"\w+: client=unknown\[<IP>\](?::\d+)?(?:, .*)?"),
     # disconnect from host.example.net[192.0.2.1] ehlo=1 auth=0/3 commands=1/4
     (b"postfix", (MAIL, "auth=0/N"), "failed login",
-     rb"disconnect from <HOST>(?: [\w-]+=\S+){0,40} auth=0/(?P<n>\d+)(?: .*)?"),
+     rb"disconnect from <HOST>(?: [\w-]+=\S+){0,40} auth=0/(?P<n>\d{1,6})(?: .*)?"),
     # warning: host.example.net[192.0.2.1]: SASL LOGIN authentication failed: UGFzc3dvcmQ6,
     #   sasl_username=bob       (but not when the login service is out of order)
     (b"postfix", (MAIL, "SASL"), "failed login",
@@ -282,7 +282,7 @@ RULES = (
      rb"(?:[\w-]+-login: )?(?:Info: )?(?:Disconnected|Aborted login|Login aborted)[^<]*\("
      rb"(?:auth failed|authorization failed|user disabled|anonymous logins disabled|"
      rb"sent invalid base64 in response|proxy dest auth\w* fail\w+|tried to use [\w ]+)"
-     rb"(?:, (?P<n>\d+) attempts)?(?: in \d+ secs)?\)(?: \(\w+\))?"
+     rb"(?:, (?P<n>\d{1,6}) attempts)?(?: in \d+ secs)?\)(?: \(\w+\))?"
      rb": user=<.*>, (?:method=[^ ]*, )?rip=<IP>, .*"),
     # auth-worker(71): conn unix:auth-worker (pid=70,uid=97): auth-worker<1>:
     #   pam(bob,192.0.2.1,<Jd8F2>): pam_authenticate() failed: Authentication failure
@@ -332,126 +332,88 @@ def main(args):
     # the attackers of the last day
     night = Night()
     found = (careful_attackers if options.careful else attackers)(options, night)
-    status = night.status
 
     # pf's own table, which its rules may have added to
     known = []
-    if options.pf:
+    if not options.no_pf:
         try:
             known = pf_table(options.table)
         except OSError as error:
-            status = complain("pfctl", error)
-            options.pf = error.errno != errno.ENOENT
+            night.status = complain("pfctl", error)
+            options.no_pf = error.errno == errno.ENOENT
 
-    # both join the old file; from here to the new one, other runs wait
-    target = os.path.realpath(options.etcfile)
+    # both join the old file
     try:
-        if options.dry_run:
-            old = old_file(target)[0]
-            table, left_out = merge(allowed, old, known, found)
-        else:
-            temporary = target + ".logcheck"
-            with locked(temporary) as new:
-                old, face = old_file(target)
-                table, left_out = merge(allowed, old, known, found)
-                write(new, table)
-                put_in_place(new, temporary, target, face)
+        old, table, left_out = update(options, allowed, known, found)
     except OSError as error:
         return complain(options.etcfile, error)
     for entry in sorted(left_out):
         if left_out[entry] == UNLOADABLE:
             say(options.etcfile, "left out: %s, %s" % (visible(entry), UNLOADABLE))
 
-    # pf takes it
-    if options.pf and not options.dry_run:
+    # pf takes the result
+    if not options.no_pf and not options.dry_run:
         try:
             pf_load(options.pf_conf)
         except OSError as error:
-            status = complain("pfctl", error)
+            night.status = complain("pfctl", error)
 
-    # who wants to know
     if options.explain:
-        before = set(old)
-        added = [entry for entry in table if entry not in before]
-        text = report(options, night, added, left_out, len(before - {b""}), len(table))
-        if options.verbose:
-            os.write(2, text.encode())
-        if options.mail and added and not options.dry_run:
-            try:
-                send(options.mail, letter(options, len(added), text))
-            except OSError as error:
-                status = complain("sendmail", error)
+        tell(options, night, old, table, left_out)
     if options.dry_run:
         try:
             write(1, table)
         except OSError as error:
-            status = complain("stdout", error)
-    return status
+            night.status = complain("stdout", error)
+    return night.status
 
 
 class Options:
     """The command line: attributes named as the long options. Ends the program if it is wrong."""
 
-    careful = dry_run = verbose = False
-    pf = True
-    etcfile, pf_conf, table, allow, mail = ETCFILE, PF_CONF, TABLE, None, None
-    days, count = DAYS, COUNT
+    etcfile, pf_conf, table, days, count = ETCFILE, PF_CONF, TABLE, DAYS, COUNT
+    allow = mail = None
+    careful = dry_run = verbose = no_pf = False
+    LETTERS = {"-m": "--maillog", "-a": "--authlog", "-e": "--etcfile", "-f": "--pf-conf",
+               "-t": "--table", "-d": "--days", "-k": "--count", "-w": "--allow",
+               "-c": "--careful", "-n": "--dry-run", "-v": "--verbose", "-h": "--help"}
+    WITH_VALUE = "maillog authlog etcfile pf-conf table days count allow mail now".split()
+    FLAGS = "careful dry-run verbose no-pf version help".split()
 
     def __init__(self, args):
         self.now = int(time.time())
-        self.maillogs, self.authlogs = [], []
+        self.maillog, self.authlog = [], []
         if args:
             self.parse(args)
+        self.maillog = self.maillog or [MAILLOG]
+        self.authlog = self.authlog or [AUTHLOG]
         self.explain = self.verbose or self.mail
         self.alive = self.verbose and os.isatty(2)
-        self.maillogs = self.maillogs or [MAILLOG]
-        self.authlogs = self.authlogs or [AUTHLOG]
 
     def parse(self, args):
-        import getopt
+        import getopt  # half of what argparse costs at the start
         try:
-            pairs, rest = getopt.gnu_getopt(args, "m:a:e:f:t:d:k:w:cnvh", [
-                "maillog=", "authlog=", "etcfile=", "pf-conf=", "table=", "days=", "count=",
-                "allow=", "careful", "dry-run", "verbose", "mail=", "no-pf", "now=", "version",
-                "help"])
+            pairs, rest = getopt.gnu_getopt(args, "m:a:e:f:t:d:k:w:cnvh",
+                                            [name + "=" for name in self.WITH_VALUE] + self.FLAGS)
         except getopt.GetoptError as error:
             wrong_usage(error.msg)
         if rest:
-            wrong_usage("%s: not an option" % rest[0])
+            wrong_usage("not an option: " + rest[0])
         for option, value in pairs:
-            if option in ("-m", "--maillog"):
-                self.maillogs.append(value)
-            elif option in ("-a", "--authlog"):
-                self.authlogs.append(value)
-            elif option in ("-e", "--etcfile"):
-                self.etcfile = value
-            elif option in ("-f", "--pf-conf"):
-                self.pf_conf = value
-            elif option in ("-t", "--table"):
-                self.table = value
-            elif option in ("-d", "--days"):
-                self.days = number_of("days", value)
-            elif option in ("-k", "--count"):
-                self.count = number_of("failures", value)
-            elif option in ("-w", "--allow"):
-                self.allow = value
-            elif option in ("-c", "--careful"):
-                self.careful = True
-            elif option in ("-n", "--dry-run"):
-                self.dry_run = True
-            elif option in ("-v", "--verbose"):
-                self.verbose = True
-            elif option == "--mail":
-                if not re.match(r"[\w.+=%!/@][\w.+=%!/@-]*\Z", value, re.ASCII):
-                    wrong_usage("not a mail address: " + value)
-                self.mail = value
-            elif option == "--no-pf":
-                self.pf = False
-            elif option == "--now":
-                self.now = moment(value)
-            else:
-                print(USAGE if option in ("-h", "--help") else VERSION)
+            name = self.LETTERS.get(option, option)[2:]
+            if name in ("help", "version"):
+                print(USAGE if name == "help" else VERSION)
                 sys.exit(0)
+            if name in ("maillog", "authlog"):
+                getattr(self, name).append(value)
+            elif name in ("days", "count"):
+                setattr(self, name, number_of(name, value))
+            elif name == "now":
+                self.now = moment(value)
+            elif name == "mail" and not re.match(r"[\w.+=%!/@][\w.+=%!/@-]*\Z", value, re.ASCII):
+                wrong_usage("not a mail address: " + value)
+            else:
+                setattr(self, name.replace("-", "_"), name in self.FLAGS or value)
         try:
             time_range(self.now, self.days)
         except (OverflowError, ValueError, OSError):
@@ -461,7 +423,7 @@ class Options:
 def number_of(what, text):
     """A number from the command line (str) as int, 1 to 99999."""
     if not re.match(r"[0-9]{1,5}\Z", text) or not int(text):
-        wrong_usage("not a number of %s: %s" % (what, text))
+        wrong_usage("%s: not a number from 1 to 99999: %s" % (what, text))
     return int(text)
 
 
@@ -512,8 +474,8 @@ def attackers(options, night):
         say("range", "nothing sorts after %s and before %s; careful mode (-c) knows months"
             % night.range)
     found = set()
-    logs = [(path, mail_suspects) for path in options.maillogs]
-    logs += [(path, auth_suspects) for path in options.authlogs]
+    logs = [(path, mail_suspects) for path in options.maillog]
+    logs += [(path, auth_suspects) for path in options.authlog]
     for path, suspects in logs:
         tally = Tally(path)
         night.tallies.append(tally)
@@ -694,6 +656,26 @@ def old_file(path):
         if not stat.S_ISREG(face.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         return file.read().split(b"\n"), face
+
+
+def update(options, allowed, known, found):
+    """`> "$ETCFILE"`: merge pf's entries (known) and the logs' (found) into the table file; from
+    reading it to its replacement other runs wait. --dry-run only reads.
+
+    Returns the old entries, the new table (lists of bytes) and what merge() left out of it.
+    Raises OSError.
+    """
+    target = os.path.realpath(options.etcfile)
+    if options.dry_run:
+        old, _ = old_file(target)
+        return (old,) + merge(allowed, old, known, found)
+    temporary = target + ".logcheck"
+    with locked(temporary) as new:
+        old, face = old_file(target)
+        table, left_out = merge(allowed, old, known, found)
+        write(new, table)
+        put_in_place(new, temporary, target, face)
+    return old, table, left_out
 
 
 QUAD = re.compile(rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
@@ -884,7 +866,7 @@ def careful_attackers(options, night):
     days = Days(options.now, options.days)
     night.range = days.range
     judge = Judge(night.why)
-    for path in options.maillogs + options.authlogs:
+    for path in options.maillog + options.authlog:
         for name, log in generations(path, days.first):
             tally = Tally(name)
             night.tallies.append(tally)
@@ -922,7 +904,7 @@ class Days:
         self.hours = {}  # {"Apr  8": (first time of day, last)}
         for back in range(min(days, 366), -1, -1):
             noon = time.localtime(time.mktime(at[:2] + (at.tm_mday - back, 12, 0, 0, 0, 0, -1)))
-            for day in {time.strftime("%b %e", noon).encode(), time.strftime("%b %d", noon).encode()}:
+            for day in {time.strftime(form, noon).encode() for form in ("%b %e", "%b %d")}:
                 known = day in self.hours  # a year on, the day comes again
                 self.hours[day] = (b"" if back < days or known else clock,
                                    b"~" if back or known else clock)
@@ -1007,18 +989,21 @@ class Judge:
         self.sessions = {}  # OpenSMTPD's: {session: address}
         self.matchers = {}  # {name of a program: what compile_rules() returns, or None}
         self.names = {}  # {address as logged: canonical(address)}
+        self.last = None  # what the last line told, for "last message repeated"
 
     def line(self, line):
         """Judge a log line (bytes). Returns whether a rule matched."""
         head, _, message = line.partition(b": ")
+        if not message:
+            again = AGAIN.search(head)
+            return bool(again and self.last and self.count(line, *self.last, int(again.group(1))))
+        self.last = None
         program = head[head.rfind(b" ") + 1:].partition(b"[")[0]
-        try:
-            matcher = self.matchers[program]
-        except KeyError:
-            matcher = self.matchers[program] = compile_rules(program)
-        if matcher is None:
+        if program not in self.matchers:
+            self.matchers[program] = compile_rules(program)
+        if self.matchers[program] is None:
             return False
-        match, rules = matcher
+        match, rules = self.matchers[program]
         times = 1
         found = match(message)
         if found is None:
@@ -1028,28 +1013,34 @@ class Judge:
                 return False
             times = int(repeated.group(1))
         verdict, rule, address, count, session = rules[found.lastindex]
+        if count:
+            times *= int(found.group(count) or 1)
         address = found.group(address) if address else self.sessions.get(found.group(session))
         if verdict == PEER:
             self.sessions[found.group(session)] = address
             return False
-        address = self.names[address] if address in self.names else self.canonical(address)
+        if address not in self.names:
+            self.names[address] = self.canonical(address)
+        address = self.names[address]
         if address is None:
             return False
-        if address not in self.why:
-            self.why[address] = Finding()
-        finding = self.why[address]
+        self.last = address, verdict, rule
+        return self.count(line, address, verdict, rule, times)
+
+    def count(self, line, address, verdict, rule, times):
+        """Note what a line (bytes) tells of an address (bytes). Returns whether it is a failure."""
+        finding = self.why.setdefault(address, Finding())
         if verdict == DELIVERED:
             finding.delivered = True
             return False
         if finding.line is None or verdict == SURE and SURE not in finding.counts:
             finding.line, finding.rule = line, rule
-        if count and found.group(count):
-            times *= int(found.group(count))
         finding.hits += times
         finding.counts[verdict] = finding.counts.get(verdict, 0) + times
         return True
 
-    def canonical(self, text):
+    @staticmethod
+    def canonical(text):
         """An address as logged (bytes) in its one spelling (RFC 5952), or None if it is none that
         an attacker can have.
         """
@@ -1057,18 +1048,16 @@ class Judge:
         try:
             address = ipaddress.ip_address((text or b"").decode())
         except ValueError:
-            found = None
-        else:
-            address = getattr(address, "ipv4_mapped", None) or address
-            found = address.compressed.encode()
-            if (address.is_loopback or address.is_unspecified or address.is_multicast
-                    or address.is_link_local):
-                found = None
-        self.names[text] = found
-        return found
+            return None
+        address = getattr(address, "ipv4_mapped", None) or address
+        if (address.is_loopback or address.is_unspecified or address.is_multicast
+                or address.is_link_local):
+            return None
+        return address.compressed.encode()
 
 
 REPEATED = re.compile(rb"message repeated ([0-9]{1,6}) times: \[ (.*)\]")  # rsyslog
+AGAIN = re.compile(rb" last message repeated ([0-9]{1,6}) times?\Z")  # syslogd
 
 
 def compile_rules(program):
@@ -1090,7 +1079,7 @@ def compile_rules(program):
             pattern = re.sub(rb"\(\?P<(\w+)>", b"(?P<\\1_%d>" % number, pattern)
             patterns.append(b"(?P<rule_%d>%s)" % (number, pattern))
             about.append((number, verdict, rule))
-    whole = re.compile(b"(?:error: |fatal: )?(?:%s)" % b"|".join(patterns))
+    whole = re.compile(b"(?:error: |fatal: )?(?:%s)\\r?" % b"|".join(patterns))
     groups = whole.groupindex.get
     return whole.fullmatch, {
         groups("rule_%d" % number): (verdict, rule, groups("ip_%d" % number),
@@ -1111,40 +1100,57 @@ def is_attacker(finding, count):
     return sum(most.values()) >= count
 
 
+def tell(options, night, old, table, left_out):
+    """Report on stderr (--verbose), and by mail (--mail) if there is something new."""
+    before = set(old)
+    added = [entry for entry in table if entry not in before]
+    text = report(options, night, added, left_out, len(before - {b""}), len(table))
+    if options.verbose:
+        os.write(2, text.encode())
+    if options.mail and added and not options.dry_run:
+        try:
+            send(options.mail, letter(options, len(added), text))
+        except OSError as error:
+            night.status = complain("sendmail", error)
+
+
 def report(options, night, added, left_out, before, after):
-    """The nightly report (str), from what main() has at the end; added: the new entries."""
-    rows = ["range  %s to %s" % night.range, "",
-            "%-40s %12s %12s %12s" % ("log", "lines", "in range", "matched")]
+    """The nightly report (str). added: the new entries (list of bytes); before, after: how many
+    there were and are.
+    """
+    rows = ["range: %s to %s" % night.range, "", "%-40s%13s%13s%13s" % (
+        "log", "lines", "in range", "matched")]
     for tally in night.tallies:
-        rows.append("%-40s %12d %12d %12d"
-                    % (visible(os.fsencode(tally.path)), tally.read, tally.in_range, tally.matched))
+        rows.append("%-40s%13d%13d%13d" % (
+            visible(os.fsencode(tally.path)), tally.read, tally.in_range, tally.matched))
     if night.unread:
         rows.append("lines whose stamp could not be read: %d" % night.unread)
+    width = max([15] + [len(entry) for entry in added + sorted(left_out) if len(entry) < 40])
     if added:
-        rows += ["", "%-40s %12s  %s" % ("new", "hits", "why")]
+        rows += ["", "%-*s%8s  %s" % (width, "new", "hits", "why")]
     for entry in added:
         finding = night.why.get(entry)
         if finding and finding.hits:
-            rows.append("%-40s %12d  %s" % (visible(entry), finding.hits, finding.rule))
+            rows.append("%-*s%8d  %s" % (width, visible(entry), finding.hits, finding.rule))
             rows.append("    " + visible(finding.line[:400]))
         else:
-            rows.append("%-40s %12s  pf's own table" % (visible(entry), "-"))
+            rows.append("%-*s%8s  pf's own table" % (width, visible(entry), "-"))
     if left_out:
-        rows += ["", "%-53s  %s" % ("left out", "why")]
+        rows += ["", "%-*s  %s" % (width, "left out", "why")]
     for entry in sorted(left_out, key=sort_key):
-        rows.append("%-53s  %s" % (visible(entry[:400]), left_out[entry]))
-    rows += ["", "%-40s %12d entries, %d before" % (options.etcfile, after, before), ""]
+        rows.append("%-*s  %s" % (width, visible(entry[:400]), left_out[entry]))
+    rows += ["", "%s: %d entries, %d before" % (
+        visible(os.fsencode(options.etcfile)), after, before), ""]
     return "\n".join(rows)
 
 
 def letter(options, added, text):
-    """The report as a message (str) to --mail's address. No line of it is anything but ASCII,
-    and none that quotes a log begins with a dot or a "From ": they are all indented.
+    """The report (str) as a message to --mail's address; added: how many. All of it is ASCII, and
+    what it quotes of logs is indented, so that no line begins with a dot or "From ".
     """
-    host = os.uname().nodename
     return "\n".join((
         "From: root", "To: " + options.mail,
-        "Subject: logcheck on %s: %d new in %s" % (host, added, options.table),
+        "Subject: logcheck on %s: %d added to %s" % (os.uname().nodename, added, options.table),
         "Date: " + time.strftime("%a, %d %b %Y %H:%M:%S %z"),
         "Auto-Submitted: auto-generated", "", text))
 

@@ -29,6 +29,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -265,7 +266,7 @@ def deliver(source, *commands, port=25, server=SERVER, tls=False):
 
 def deliver_twice(source, *commands, port):
     """Behind postscreen's deep tests a new client is put off once."""
-    return not deliver(source, *commands, port=port) and deliver(source, *commands, port=port)
+    return deliver(source, *commands, port=port) or deliver(source, *commands, port=port)
 
 
 def read_imap(source, *commands, **options):
@@ -274,6 +275,11 @@ def read_imap(source, *commands, **options):
 
 def read_pop3(source, *commands):
     return pop3(source, *(commands + ("STAT", "QUIT")))[-1].startswith(b"+OK")
+
+
+def visit(source, speak, farewell):
+    """Come and go without doing anything, as monitoring does."""
+    return speak(source, farewell)[0] != b""
 
 
 def read_sieve(source, *commands):
@@ -386,7 +392,7 @@ ACTORS = [
           ssh, "root", key="root"),
     actor("night", MISSED, HONEST, "198.51.100.24", "ssh: a typing error, then right",
           ssh, "bob", "swordfsih", PASSWORDS["bob"]),
-    actor("night", MISSED, HONEST, "198.51.100.25", "ssh: a key sshd does not know, then a password",
+    actor("night", MISSED, HONEST, "198.51.100.25", "ssh: an unknown key, then a password",
           ssh, "alice", PASSWORDS["alice"], key="stranger"),
     actor("night", MISSED, HONEST, "198.51.100.26", "ssh, keyboard-interactive",
           ssh, "bob", PASSWORDS["bob"], method="keyboard-interactive"),
@@ -421,6 +427,10 @@ ACTORS = [
           read_pop3, "USER bob", "PASS " + PASSWORDS["bob"]),
     actor("night", MISSED, HONEST, "198.51.100.54", "a ManageSieve session",
           read_sieve, 'AUTHENTICATE "PLAIN" "%s"' % plain("alice", PASSWORDS["alice"])),
+    actor("night", MISSED, HONEST, "198.51.100.43", "monitoring of SMTP from a host with a PTR",
+          visit, smtp, "QUIT"),
+    actor("night", MISSED, HONEST, "198.51.100.55", "monitoring of IMAP",
+          visit, imap, "LOGOUT"),
     # ---- the same over IPv6, which default mode cannot see
     actor("ipv6", MISSED, ATTACKER, "2001:db8:bad::11", "ssh as an unknown user",
           ssh, "oracle", "oracle", "123456"),
@@ -471,8 +481,8 @@ ACTORS = [
           ssh, "x from 198.51.100.2 port 22", "x", "y"),
     actor("hostile", FOUND, ATTACKER, "203.0.113.73", "ssh user name: no address at all",
           ssh, "999.999.999.999", "x"),
-    actor("hostile", FOUND, ATTACKER, "203.0.113.74", "ssh user name: tabs and backslashes",
-          ssh, "root\tfrom\t198.51.100.3 \\n x from 198.51.100.3 port 22", "x"),
+    actor("hostile", FOUND, ATTACKER, "203.0.113.74", "ssh user name: not ASCII",
+          ssh, "r\xf6\xf6t from 198.51.100.3 port 22 ssh2", "x"),
     actor("hostile", FOUND, ATTACKER, "203.0.113.75", "ssh user name: ends the preauth message",
           ssh, "root 198.51.100.2 port 22 [preauth]", "x"),
     actor("hostile", FOUND, ATTACKER, "203.0.113.76", "ssh user name: an accepted login",
@@ -511,20 +521,36 @@ ACTORS = [
     actor("hostile", FOUND, ATTACKER, "203.0.113.99", "pipelining abuse, the rest of it shown",
           smtp, "EHLO x", "MAIL FROM:<a@example.com>", "RCPT TO:<alice@example.org>",
           "DATA\r\nx from unknown[198.51.100.7]: root"),
+    actor("hostile", MISSED, ATTACKER, "2001:db8:bad::83", "ssh key exchange names, IPv6",
+          ssh_no_common, b"x, Connection closed by 2001:db8:600d::1 port 22"),
+    actor("hostile", MISSED, ATTACKER, "2001:db8:bad::91", "HELO: Postfix's own message, IPv6",
+          smtp, "EHLO disconnect from unknown[2001:db8:600d::1]", *RELAY * 2 + ["QUIT"]),
+    actor("hostile", MISSED, ATTACKER, "2001:db8:bad::94", "SASL user name: an IPv6 address",
+          smtp, EHLO, *["AUTH PLAIN " + plain("x from unknown[2001:db8:600d::1]", "x")] * 3),
+    actor("hostile", MISSED, ATTACKER, "2001:db8:bad::97", "IMAP user name: Dovecot's, IPv6",
+          imap, *['LOGIN "x>, method=PLAIN, rip=2001:db8:600d::1, lip=::1" y'] * 6),
     actor("hostile", MISSED, HONEST, "198.51.100.61", "ssh with a password",
           ssh, "alice", PASSWORDS["alice"]),
     actor("hostile", FOUND, HONEST, "198.51.100.62", "mail whose sender looks like a log line",
           deliver, EHLO, "MAIL FROM:<\"disconnect from unknown[198.51.100.7]\"@example.net>",
           *TO_ALICE[1:]),
-    # ---- OpenBSD's own mail server
-    actor("opensmtpd", MISSED, ATTACKER, "203.0.113.111", "OpenSMTPD: AUTH with wrong passwords",
-          smtp, EHLO, "STARTTLS", EHLO, *[GUESS] * 6 + ["QUIT"], server=OPENSMTPD),
-    actor("opensmtpd", MISSED, ATTACKER, "2001:db8:bad::111", "OpenSMTPD: AUTH LOGIN, wrong",
-          smtp, EHLO, "STARTTLS", EHLO, *LOGIN_GUESS * 6, server=OPENSMTPD),
+    # ---- OpenBSD's own mail server. Only what it says before TLS: with OpenSSL 3, OpenSMTPD 6.8
+    # loses its private key (Debian 12), and it offers AUTH to nobody who has not done STARTTLS.
+    actor("opensmtpd", MISSED, ATTACKER, "203.0.113.101", "OpenSMTPD: AUTH PLAIN guesses",
+          smtp, EHLO, *[GUESS] * 6 + ["QUIT"], server=OPENSMTPD),
+    actor("opensmtpd", MISSED, ATTACKER, "203.0.113.102", "OpenSMTPD: AUTH, hostile text",
+          smtp, "EHLO address=198.51.100.9", *4 * [
+              'AUTH PLAIN =" result="235" address=198.51.100.9',
+              "AUTH LOGIN smtp connected address=198.51.100.9 host=x"], server=OPENSMTPD),
+    actor("opensmtpd", MISSED, ATTACKER, "2001:db8:bad::101", "OpenSMTPD: AUTH LOGIN guesses",
+          smtp, EHLO, *["AUTH LOGIN"] * 6, server=OPENSMTPD),
     actor("opensmtpd", MISSED, HONEST, "198.51.100.71", "OpenSMTPD: mail from outside",
           deliver, EHLO, *TO_ALICE, server=OPENSMTPD),
-    actor("opensmtpd", MISSED, HONEST, "198.51.100.72", "OpenSMTPD: a typing error, then right",
-          deliver, EHLO, "STARTTLS", EHLO, GUESS, ALICE, *TO_BOB, server=OPENSMTPD),
+    actor("opensmtpd", MISSED, HONEST, "198.51.100.72", "OpenSMTPD: one recipient does not exist",
+          deliver, EHLO, "MAIL FROM:<someone@example.net>", "RCPT TO:<alcie@example.org>",
+          *TO_ALICE[1:], server=OPENSMTPD),
+    actor("opensmtpd", MISSED, HONEST, "2001:db8:600d::71", "OpenSMTPD: mail over IPv6",
+          deliver, EHLO, *TO_BOB, server=OPENSMTPD),
 ]
 
 # Their addresses are in e2e/etc/hosts: a busy hour keeps them.
@@ -534,7 +560,7 @@ WITH_PTR = ("203.0.113.61", "203.0.113.96")
 def busy_hour():
     """The night again with its hostile text and IPv6: two more addresses for each attacker.
 
-    Attackers come three times each, from addresses that nobody else has; users come once more.
+    Attackers come six times each, from addresses that nobody else has; users come once.
     """
     busy = []
     ipv4 = ("203.0.113.%d" % n for n in range(120, 255))
@@ -544,7 +570,7 @@ def busy_hour():
             continue
         address, times = row.address, 1
         if row.careful == ATTACKER:
-            times = 3
+            times = 6
             if address not in WITH_PTR:
                 address = next(ipv4 if family(address) == 4 else ipv6)
         busy += [row._replace(group="busy", address=address)] * times
@@ -590,7 +616,7 @@ def overlay_machine(scratch):
     os.mkdir(scratch + "/upper")
     run("mount", "-t", "tmpfs", "tmpfs", scratch + "/upper")
     for path in ("/etc", "/home", "/root", "/usr/local", "/var"):
-        upper, work = [scratch + "/upper/" + kind + path.replace("/", "_") for kind in ("up", "work")]
+        upper, work = scratch + "/upper" + path, scratch + "/upper/work" + path
         os.makedirs(upper)
         os.makedirs(work)
         shutil.copystat(path, upper)
@@ -634,7 +660,7 @@ def furnish():
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", KEYS + "/" + name)
     for name in ("alice", "root"):
         shutil.copy(KEYS + "/" + name + ".pub", "/etc/ssh/keys/" + name)
-    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+    run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
         "/CN=mail.example.org", "-keyout", "/root/key.pem", "-out", "/root/cert.pem")
     write("/etc/ssl/mail.pem", read("/root/key.pem") + read("/root/cert.pem"), 0o600)
     write(ASKPASS, '#!/bin/sh\nhead -1 "$WORDS"\nsed -i 1d "$WORDS"\n', 0o755)
@@ -743,14 +769,18 @@ def reference(now, folder, table):
 
 
 def careful(now, folder, table):
-    """What careful mode makes of a folder's logs: (exit status, table)."""
+    """The table that careful mode makes of a folder's logs; it must exit with 0."""
     write(table, read(folder + "/bruteforce"))
-    done = subprocess.run(
+    return subprocess.run(
         ["/root/logcheck.py", "-c", "-n", "--now", str(now), "-e", table,
          "-m", folder + "/maillog", "-a", folder + "/authlog"],
-        env=dict(os.environ, PF_TABLE=folder + "/pf-table"), timeout=60,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    return done.returncode, done.stdout
+        env=dict(os.environ, PF_TABLE=folder + "/pf-table", PF_LOG="/dev/null"), timeout=60,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True).stdout
+
+
+def offers(option):
+    """Whether logcheck.py has an option."""
+    return re.search(option + r"\b", run("/root/logcheck.py", "-h"))
 
 
 def save(folder, logs, now):
@@ -762,6 +792,8 @@ def save(folder, logs, now):
     write(folder + "/pf-table", EARLIER_PF)
     write(folder + "/now", time.strftime("%Y-%m-%d %H:%M:%S\n", time.localtime(now)))
     write(folder + "/expected", reference(now, folder, folder + "/table"))
+    if offers("--careful"):
+        write(folder + "/expected-careful", careful(now, folder, folder + "/table"))
     os.remove(folder + "/table")
 
 
@@ -795,10 +827,9 @@ def judge_default(expected, report):
             check(names(report, row.address), "the report names %s" % row.address)
 
 
-def judge_careful(status, table):
+def judge_careful(table):
     """Careful mode's table: every attacker, no honest user, no address that somebody typed."""
     found = table.split()
-    check(status == 0, "careful mode ends well")
     for row in ACTORS:
         listed = row.address.encode() in found
         words = {(ATTACKER, True): "found", (ATTACKER, False): "MISSED",
@@ -819,24 +850,25 @@ def judge_mail():
     write("/root/table", b"")
     run("/root/logcheck.py", "--no-pf", "-e", "/root/table", "--mail", "alice@example.org")
     added = [row.address for row in ACTORS if row.default == FOUND]
-    deadline = time.time() + PATIENCE
-    while time.time() < deadline and not names(read_mailbox("alice"), added[-1]):
+    missing, deadline = added, time.time() + PATIENCE
+    while missing and time.time() < deadline:
         time.sleep(0.2)
-    mailbox = read_mailbox("alice")
-    check(all(names(mailbox, address) for address in added), "the mail names every address added")
+        mailbox = read_mailbox("alice")
+        missing = [address for address in added if not names(mailbox, address)]
+    check(not missing, "the mail names every address added %s" % " ".join(missing))
 
 
-def capture_group(folder, rows, outside):
+def let_act(folder, rows, outside):
     """Let some actors act; their logs as a fixture. A word of the machine in them is a failure."""
     begin = {path: os.path.getsize(path) for path in (MAILLOG, AUTHLOG)}
     act(rows)
     settle()
-    os.system("mkdir -p /tmp/dbg; cp /var/log/*log "+scratch_+"/daemons /tmp/dbg")  #DBG
     logs = {os.path.basename(path): read(path)[begin[path]:] for path in (MAILLOG, AUTHLOG)}
     save(folder, logs, int(time.time()))
-    for word in outside:
-        check(not re.search(rb"\b%s\b" % re.escape(word.encode()), b"".join(logs.values())),
-              "%s: nothing of this machine" % os.path.basename(folder))
+    traces = [word for word in outside if re.search(
+        rb"(?<!\w)%s(?!\w)" % re.escape(word.encode()), b"".join(logs.values()))]
+    check(not traces, "%s has nothing of this machine %s" % (
+        os.path.basename(folder), " ".join(traces)))
     print("%s: %s" % (os.path.basename(folder), ", ".join(
         "%d lines of %s" % (content.count(b"\n"), name) for name, content in logs.items())))
 
@@ -851,25 +883,23 @@ def versions(scratch):
 
 def evening(scratch, capture, outside):
     """The test itself."""
-    global scratch_; scratch_=scratch #DBG
     overlay_machine(scratch)
     connect_networks()
     furnish()
     start(scratch)
     for group in ("night", "ipv6", "hostile", "opensmtpd"):
-        capture_group("%s/fixtures/real-%s" % (scratch, group),
-                      [row for row in ACTORS if row.group == group], outside)
+        let_act("%s/fixtures/real-%s" % (scratch, group),
+                [row for row in ACTORS if row.group == group], outside)
     # all the logs so far as one more folder
     folder, now = scratch + "/evening", int(time.time())
     save(folder, {"maillog": read(MAILLOG), "authlog": read(AUTHLOG)}, now)
     judge_default(read(folder + "/expected"), nightly())
-    manual = run("/root/logcheck.py", "-h")
-    if "--careful" in manual:
-        judge_careful(*careful(now, folder, scratch + "/table"))
-    if re.search(r"--mail\b", manual):
+    if offers("--careful"):
+        judge_careful(careful(now, folder, scratch + "/table"))
+    if offers("--mail"):
         judge_mail()
     if capture:
-        capture_group(scratch + "/fixtures/real-busy", busy_hour(), outside)
+        let_act(scratch + "/fixtures/real-busy", busy_hour(), outside)
         for name in os.listdir(scratch + "/fixtures"):
             write("%s/fixtures/%s/daemons" % (scratch, name), versions(scratch))
 
@@ -904,14 +934,19 @@ def attempt(reason, *command, **options):
         raise Skip("%s (%s)" % (reason, str(error).splitlines()[-1]))
 
 
+def installed(package):
+    status = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}", package],
+                            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+    return status == b"installed"
+
+
 def install(scratch):
     """Have apt install what is missing, without starting any service by it."""
-    for command in ("apt-get", "dpkg", "unshare"):
+    for command in ("apt-get", "dpkg", "unshare", "setpriv"):
         if not shutil.which(command):
             raise Skip("no " + command)
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    if any(subprocess.call(["dpkg-query", "-s", package], stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL) for package in PACKAGES):
+    if not all(installed(package) for package in PACKAGES):
         policy, kept = "/usr/sbin/policy-rc.d", scratch + "/policy-rc.d"
         if os.path.exists(policy):
             shutil.move(policy, kept)
@@ -932,6 +967,12 @@ def install(scratch):
         raise Skip("e2e/etc/dovecot is written for Dovecot 2.3")
 
 
+# What the test needs of the kernel.
+PROBE = """mount -t tmpfs tmpfs /mnt && mkdir /mnt/upper /mnt/work &&
+mount -t overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work overlay /etc &&
+ip link add type veth"""
+
+
 def main():
     parser = argparse.ArgumentParser(usage="e2e.py [--capture DIR]")
     parser.add_argument("--capture", metavar="DIR")
@@ -944,11 +985,13 @@ def main():
         return 0
     scratch = tempfile.mkdtemp(prefix="e2e.", dir="/tmp")   # not below one of the overlays
     os.chmod(scratch, 0o755)
-    namespaces = ["unshare", "--net", "--mount", "--uts", "--ipc", "--pid", "--fork",
-                  "--kill-child", "--mount-proc"]
+    # whoever dies on the way takes all below him along, even by SIGKILL
+    namespaces = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--uts", "--ipc",
+                  "--pid", "--fork", "--kill-child", "--mount-proc"]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     try:
         install(scratch)
-        attempt("no namespaces", *(namespaces + ["mount", "-t", "tmpfs", "tmpfs", "/mnt"]))
+        attempt("no namespaces, overlays or veth", *(namespaces + ["sh", "-c", PROBE]))
         command = namespaces + [sys.executable, __file__, "--inside", scratch, socket.gethostname()]
         command += ["--capture", args.capture] if args.capture else []
         status = subprocess.call(command, stdin=subprocess.DEVNULL,

@@ -203,6 +203,13 @@ def test_repeated_messages_count(host):
     assert careful(host, auth=[line % 5]) == ["198.51.100.9"]
 
 
+def test_syslogd_repeats_count(host):
+    line = "sshd[1]: Failed password for bob from 198.51.100.9 port 1 ssh2"
+    assert careful(host, auth=[line, "last message repeated 3 times"]) == []
+    assert careful(host, auth=[line, "last message repeated 4 times"]) == ["198.51.100.9"]
+    assert careful(host, auth=[line, "cron[2]: x", "last message repeated 4 times"]) == []
+
+
 def test_opensmtpd_session_names_the_peer(host):
     assert careful(host, "-k", "2", mail=[
         "smtpd[25]: 0123456789abcdef smtp connected address=198.51.100.9 host=h.example.net",

@@ -36,6 +36,17 @@ def test_fixture(folder, version):
     assert code == 0
 
 
+@pytest.mark.parametrize("version", PYTHONS)
+@pytest.mark.parametrize("folder", tools.FIXTURES, ids=names(tools.FIXTURES))
+def test_fixture_in_careful_mode(folder, version):
+    name = "expected-careful"
+    if not os.path.exists(os.path.join(folder, name)):
+        name = "expected"
+    table, code, _ = tools.Case.load(folder).logcheck(PYTHONS[version], "-c")
+    assert not tools.first_difference(table, read(folder, name))
+    assert code == 0
+
+
 def difference(seed, pairs=tuple(PAIRS)):
     """Run a random case with one of the Pythons and with all pairs; what differs, or ''."""
     case = random_cases.case(seed)
