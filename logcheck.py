@@ -32,6 +32,7 @@ if __name__ == "__main__" and not sys.flags.isolated:
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import re
 import signal
@@ -49,6 +50,7 @@ DAYS = 1  # of 86400 seconds, whatever daylight saving does
 COUNT = 5  # careful mode: countable failures that make an attacker
 WAIT = 60  # seconds to wait for a rival's lock, or for somebody to write to a log that is a FIFO
 BLOCK = 128 * 1024  # bytes read at a time
+SAMPLE = 4096  # bytes of it from which to tell whether a word in it is rare
 
 USAGE = """\
 usage: logcheck.py [-cnv] [-a authlog] [-d days] [-e etcfile] [-f pf.conf]
@@ -455,6 +457,12 @@ class Tally:
         self.path = path
         self.read = self.in_range = self.matched = 0
 
+    def add(self, block, in_range, matched):
+        """Count a block (bytes) and its lines (lists of bytes)."""
+        self.read += block.count(b"\n") + 1
+        self.in_range += len(in_range)
+        self.matched += len(matched)
+
 
 class Finding:
     """Why an address was found: the rule (str), the first line (bytes) that named it, how many."""
@@ -474,21 +482,18 @@ def attackers(options, night):
         say("range", "nothing sorts after %s and before %s; careful mode (-c) knows months"
             % night.range)
     found = set()
-    logs = [(path, mail_suspects) for path in options.maillog]
-    logs += [(path, auth_suspects) for path in options.authlog]
-    for path, suspects in logs:
+    logs = [(path, MAIL_WORDS, mail_suspects) for path in options.maillog]
+    logs += [(path, AUTH_WORDS, auth_suspects) for path in options.authlog]
+    for path, words, suspects in logs:
         tally = Tally(path)
         night.tallies.append(tally)
         try:
             for block in blocks(open_log(path), options.alive and path):
-                lines = block.split(b"\n")
-                tally.read += len(lines)
-                lines = in_range(lines, start, end)
-                tally.in_range += len(lines)
+                lines = in_range(candidates(block, words), start, end)
                 lines = suspects(lines)
-                tally.matched += len(lines)
                 found.update(addresses(lines))
                 if options.explain:
+                    tally.add(block, in_range(block.split(b"\n"), start, end), lines)
                     explain(lines, night.why)
         except Exception as error:  # each unpacker has errors of its own
             night.status = complain(path, error)
@@ -574,9 +579,29 @@ def show_progress(log, name):
             os.write(2, b"\r\x1b[K")
 
 
-ADDRESS = re.compile(rb"(?:[0-9]{1,3}\.){3}[0-9]{1,3}")
-BY_NUMBER = re.compile(rb"by [0-9]")
-WORDS = re.compile(rb"disconnect from unknown|root|invalid|by [0-9]|identification")
+# starts with a plain class: the search then leaps from digit to digit, four times as fast
+ADDRESS = re.compile(rb"[0-9][0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
+SUSPICIOUS = re.compile(rb"root|invalid|by [0-9]|identification")
+MAIL_WORDS = (b"disconnect from unknown",)
+AUTH_WORDS = (b"root", b"invalid", b"by ", b"identification")
+
+
+def candidates(block, words):
+    """The lines (list of bytes) of a block (bytes) that the greps need to see: all of them, or
+    where few hold one of words (bytes), those. Looking for a word in a block takes a tenth of the
+    time that looking at line after line takes. The block's beginning tells how many there are.
+    """
+    if 2 * sum(block.count(word, 0, SAMPLE) for word in words) > block.count(b"\n", 0, SAMPLE):
+        return block.split(b"\n")
+    found = {}
+    for word in words:
+        at = block.find(word)
+        while at >= 0:
+            start = block.rfind(b"\n", 0, at) + 1
+            end = block.find(b"\n", at)
+            found[start] = block[start:end] if end >= 0 else block[start:]
+            at = block.find(word, end) if end >= 0 else -1
+    return list(found.values())
 
 
 def in_range(lines, start, end):
@@ -591,9 +616,7 @@ def mail_suspects(lines):
 
 def auth_suspects(lines):
     """`grep -E "root|invalid|by [0-9]|identification"` (list of bytes)."""
-    return [line for line in lines
-            if b"root" in line or b"invalid" in line or b"identification" in line
-            or b"by " in line and BY_NUMBER.search(line)]
+    return list(filter(SUSPICIOUS.search, lines))
 
 
 def addresses(lines):
@@ -608,7 +631,10 @@ def explain(lines, why):
             finding = why.setdefault(address, Finding())
             finding.hits += 1
             if finding.line is None:
-                finding.line, finding.rule = line, WORDS.search(line).group().decode()
+                finding.line = line
+                finding.rule = "disconnect from unknown"
+                if b"disconnect from unknown" not in line: 
+                    finding.rule = SUSPICIOUS.search(line).group().decode()
 
 
 def pf_table(table):
@@ -678,10 +704,8 @@ def update(options, allowed, known, found):
     return old, table, left_out
 
 
-QUAD = re.compile(rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}")
 NUMERIC = re.compile(rb"[0-9.]+")
 LOADABLE = re.compile(rb"(?:%s\.){0,3}%s" % ((rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2))
-FIELD = re.compile(rb"[ \t]*(-?)([0-9]*)")
 UNLOADABLE = "pf could not load it"
 
 
@@ -692,25 +716,46 @@ def merge(allowed, *sources):
     list) and what was left out of it ({entry: why (str)}): what is allowed, and numbers and dots
     that are no address, for which pf would refuse the whole ruleset.
     """
-    entries = set().union(*sources)
-    entries.discard(b"")
-    left_out = {}
-    for entry in entries:
-        if NUMERIC.fullmatch(entry) and not LOADABLE.fullmatch(entry):
-            left_out[entry] = UNLOADABLE
-        elif allowed and is_allowed(entry, allowed):
+    keys, left_out = {}, {}
+    octet = OCTETS.__getitem__
+    for entry in itertools.chain(*sources):
+        fields = entry.split(b".")
+        try:  # most entries are plain addresses
+            key = b"".join(map(octet, fields)) + entry if len(fields) == 4 else None
+        except KeyError:
+            key = None
+        if key is None:
+            if NUMERIC.fullmatch(entry) and not LOADABLE.fullmatch(entry):
+                left_out[entry] = UNLOADABLE
+                continue
+            key = sort_key(entry)
+        if allowed and is_allowed(entry, allowed):
             left_out[entry] = "allowed"
-    return sorted(entries.difference(left_out), key=sort_key), left_out
+        elif entry:
+            keys[key] = entry
+    return [keys[key] for key in sorted(keys)], left_out
 
 
-def sort_key(line):
-    """What sort(1) compares with -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4: four numbers, the line."""
-    numbers = [0, 0, 0, 0]
-    for place, field in enumerate(line.split(b".", 4)[:4]):
-        sign, digits = FIELD.match(field).groups()
-        # base 16 keeps the order of decimal numbers and has no limit on their length
-        numbers[place] = int(sign + digits, 16) if digits else 0
-    return numbers, line
+def sort_key(entry):
+    """What sort(1) orders an entry (bytes) by with -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4: the first
+    four fields as numbers, then the whole line. Returns bytes that compare as these do.
+    """
+    fields = (entry.split(b".", 4) + [b"", b"", b""])[:4]
+    return b"".join(map(number, fields)) + entry
+
+
+def number(field):
+    """A field (bytes) as `sort -n` reads it: blanks, perhaps a minus, digits of any number; zero if
+    there are none. Returns bytes that compare as the numbers do: their length, then their digits,
+    and for negative numbers all of it turned round.
+    """
+    minus, digits = re.match(rb"[ \t]*(-?)0*([0-9]*)", field).groups()
+    size = len(digits)
+    key = (b"%c" % (size + 1) if size < 254 else b"\xff%20d" % size) + digits
+    return b"\0" + bytes(255 - byte for byte in key) if minus and digits else key
+
+
+OCTETS = {b"%d" % octet: number(b"%d" % octet) for octet in range(256)}
 
 
 def allow_list(path):
@@ -747,7 +792,7 @@ def network(text):
     Returns (4 or 6, first address, last address) with the addresses as int, or None.
     """
     try:
-        if QUAD.fullmatch(text):
+        if text.count(b".") == 3 and not text.strip(b"0123456789."):
             address = int.from_bytes(bytes(map(int, text.split(b"."))), "big")
             return 4, address, address
         import ipaddress
@@ -872,11 +917,8 @@ def careful_attackers(options, night):
             night.tallies.append(tally)
             try:
                 for block in blocks(log or open_log(name), options.alive and name, whole=False):
-                    lines = block.split(b"\n")
-                    tally.read += len(lines)
-                    lines = days.in_range(lines)
-                    tally.in_range += len(lines)
-                    tally.matched += sum(map(judge.line, lines))
+                    lines = days.in_range(block.split(b"\n"))
+                    tally.add(block, lines, judge.guilty(lines))
             except Exception as error:  # each unpacker has errors of its own
                 night.status = complain(name, error)
     night.unread = days.unread
@@ -888,7 +930,7 @@ class Days:
     """The lines of the last days by the clock on the line. unread: how many had no clock."""
 
     ISO = re.compile(rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
-                     rb"(?:[.,][0-9]+)?(?:(Z)|([+-][0-9]{2}):?([0-9]{2}))?")
+                     rb"(?:[.,][0-9]+)?(Z|([+-])([0-9]{2}):?([0-9]{2}))?")
     MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
     def __init__(self, now, days):
@@ -901,47 +943,55 @@ class Days:
         self.range = tuple(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
                            for second in (self.first, now))
         clock = self.range[1][11:].encode()
-        self.hours = {}  # {"Apr  8": (first time of day, last)}
+        self.days = {}  # {"Apr  8": (first time of day, last)}
         for back in range(min(days, 366), -1, -1):
             noon = time.localtime(time.mktime(at[:2] + (at.tm_mday - back, 12, 0, 0, 0, 0, -1)))
             for day in {time.strftime(form, noon).encode() for form in ("%b %e", "%b %d")}:
-                known = day in self.hours  # a year on, the day comes again
-                self.hours[day] = (b"" if back < days or known else clock,
-                                   b"~" if back or known else clock)
+                known = day in self.days  # a year on, the day comes again
+                self.days[day] = (b"" if back < days or known else clock,
+                                  b"~" if back or known else clock)
+        self.hours = {}  # {"Apr  8 12": whole_hour() of it}
 
     def in_range(self, lines):
         """The lines (list of bytes) that lie in the range."""
-        hours = self.hours
-        found = []
-        for line in lines:
-            bounds = hours.get(line[:6])
-            if bounds:
-                if bounds[0] <= line[7:15] <= bounds[1]:
-                    found.append(line)
-            elif bounds is None and self.read(line):
-                found.append(line)
-        return found
+        # most blocks are of one hour, and most hours all in or all out: half the time
+        whole = set(map(self.whole_hour, {line[:9] for line in lines}))
+        if whole == {True}:
+            return lines
+        if whole == {False}:
+            return []
+        return [line for line in lines if self.holds(line)]
 
-    def read(self, line):
-        """Whether a line (bytes) without a day that hours knows lies in the range all the same."""
+    def whole_hour(self, hour):
+        """Whether all lines that begin with an hour (bytes, "Apr  8 12") lie in the range: True;
+        False if none does; None if it depends, or it is no hour.
+        """
+        if hour in self.hours:
+            return self.hours[hour]
+        if hour[:3] not in self.MONTHS or not hour[3:].replace(b" ", b"").isdigit():
+            return None
+        first, last = self.days.get(hour[:6], (b"~", b""))
+        begin, end = hour[7:], hour[7:] + b"~"
+        self.hours[hour] = (True if first <= begin and end <= last else
+                            False if end < first or begin > last else None)
+        return self.hours[hour]
+
+    def holds(self, line):
+        """Whether a line (bytes) lies in the range."""
+        if line[:3] in self.MONTHS and line[3:6].replace(b" ", b"").isdigit():
+            first, last = self.days.get(line[:6], (b"~", b""))
+            return first <= line[7:15] <= last
         stamp = self.ISO.match(line)
-        if not stamp:
-            if line[:3] in self.MONTHS and line[3:6].strip().isdigit():
-                self.hours[line[:6]] = ()  # a day out of range: asked once
-            elif line:
-                self.unread += 1
-            return False
-        numbers = tuple(map(int, stamp.groups(b"0")[:6]))
         try:
-            if stamp.group(7) or stamp.group(8):
+            year, month, day, hour, minute, second = map(int, stamp.groups()[:6])
+            if stamp.group(7):  # an offset, or Z
                 import datetime
-                second = datetime.datetime(*numbers, tzinfo=datetime.timezone.utc).timestamp()
-                if stamp.group(8):
-                    hours, minutes = int(stamp.group(8)), int(stamp.group(9))
-                    second -= hours * 3600 + (minutes if hours >= 0 else -minutes) * 60
+                at = datetime.datetime(year, month, day, hour, minute, tzinfo=datetime.timezone.utc)
+                offset = int(stamp.group(9) or 0) * 3600 + int(stamp.group(10) or 0) * 60
+                second += at.timestamp() - (-offset if stamp.group(8) == b"-" else offset)
             else:
-                second = time.mktime(numbers + (0, 0, -1))
-        except (ValueError, OverflowError):
+                second = time.mktime((year, month, day, hour, minute, second, 0, 0, -1))
+        except (AttributeError, ValueError, OverflowError):  # no stamp, or a date that is none
             self.unread += 1
             return False
         return self.first <= second <= self.last
@@ -987,26 +1037,34 @@ class Judge:
     def __init__(self, why):
         self.why = why
         self.sessions = {}  # OpenSMTPD's: {session: address}
-        self.matchers = {}  # {name of a program: what compile_rules() returns, or None}
+        self.matchers = {}  # {name of a program: what compile_rules() returns}
         self.names = {}  # {address as logged: canonical(address)}
         self.last = None  # what the last line told, for "last message repeated"
 
+    def guilty(self, lines):
+        """The lines (list of bytes) that a rule takes for an attacker's failure."""
+        return list(filter(self.line, lines))
+
     def line(self, line):
-        """Judge a log line (bytes). Returns whether a rule matched."""
-        head, _, message = line.partition(b": ")
-        if not message:
-            again = AGAIN.search(head)
-            return bool(again and self.last and self.count(line, *self.last, int(again.group(1))))
+        """Judge a log line (bytes). Returns whether a rule takes it for a failure."""
+        tag_end = line.find(b": ")
+        if tag_end < 0:
+            again = AGAIN.search(line)
+            return bool(again and self.last and self.note(line, *self.last, int(again.group(1))))
         self.last = None
-        program = head[head.rfind(b" ") + 1:].partition(b"[")[0]
+        tag = line[line.rfind(b" ", 0, tag_end) + 1:tag_end]
+        program = tag[:tag.find(b"[")] if b"[" in tag else tag
         if program not in self.matchers:
             self.matchers[program] = compile_rules(program)
-        if self.matchers[program] is None:
-            return False
         match, rules = self.matchers[program]
+        if match is None:
+            return False
+        message = line[tag_end + 2:]
         times = 1
         found = match(message)
         if found is None:
+            if not message.startswith(b"message repeated "):
+                return False
             repeated = REPEATED.fullmatch(message)
             found = repeated and match(repeated.group(2))
             if not found:
@@ -1025,18 +1083,22 @@ class Judge:
         if address is None:
             return False
         self.last = address, verdict, rule
-        return self.count(line, address, verdict, rule, times)
+        return self.note(line, address, verdict, rule, times)
 
-    def count(self, line, address, verdict, rule, times):
+    def note(self, line, address, verdict, rule, times):
         """Note what a line (bytes) tells of an address (bytes). Returns whether it is a failure."""
-        finding = self.why.setdefault(address, Finding())
+        finding = self.why.get(address)
+        if finding is None:
+            finding = self.why[address] = Finding()
         if verdict == DELIVERED:
             finding.delivered = True
             return False
-        if finding.line is None or verdict == SURE and SURE not in finding.counts:
-            finding.line, finding.rule = line, rule
+        if verdict not in finding.counts:
+            if finding.line is None or verdict == SURE:
+                finding.line, finding.rule = line, rule
+            finding.counts[verdict] = 0
         finding.hits += times
-        finding.counts[verdict] = finding.counts.get(verdict, 0) + times
+        finding.counts[verdict] += times
         return True
 
     @staticmethod
@@ -1064,13 +1126,13 @@ def compile_rules(program):
     """All RULES for the daemon that logs as program (bytes), as one pattern.
 
     Returns its fullmatch and, by the number of the rule's group, (verdict, rule, the numbers of
-    the groups of address, count and session or None); or None if no daemon logs as that.
+    the groups of address, count and session or None); twice None if no daemon logs as that.
     """
     for names, daemon in DAEMONS:
         if re.fullmatch(names, program):
             break
     else:
-        return None
+        return None, None
     patterns, about = [], []
     for number, (name, verdict, rule, pattern) in enumerate(RULES):
         if name == daemon:
@@ -1164,7 +1226,7 @@ def send(address, message):
 def write(fd, lines):
     """Write lines (list of bytes) to a file descriptor."""
     with open(fd, "wb", closefd=False) as out:
-        out.writelines(line + b"\n" for line in lines)
+        out.write(b"".join([b"\n".join(lines), b"\n" if lines else b""]))
 
 
 def visible(text):

@@ -73,9 +73,8 @@ def test_every_rule_has_a_line():
     programs = {line.split(b" ")[5].partition(b"[")[0].rstrip(b":") for line in lines}
     decided = set()
     for program in programs:
-        compiled = logcheck.compile_rules(program)
-        if compiled:
-            match, rules = compiled
+        match, _ = logcheck.compile_rules(program)
+        if match:
             for line in lines:
                 if line.split(b" ")[5].partition(b"[")[0].rstrip(b":") == program:
                     found = match(line.partition(b": ")[2])
