@@ -49,6 +49,7 @@ TABLE = "bruteforce"
 DAYS = 1  # of 86400 seconds, whatever daylight saving does
 COUNT = 5  # careful mode: countable failures that make an attacker
 WAIT = 60  # seconds to wait for a rival's lock, or for somebody to write to a log that is a FIFO
+ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # what ends a run from outside
 BLOCK = 128 * 1024  # bytes read at a time
 SAMPLE = 4096  # bytes of it from which to tell whether a word in it is rare
 
@@ -95,17 +96,25 @@ VERSION = "logcheck.py 1.0"
 # - (kind, witness): a countable failure. One attempt is often logged more than once; an address
 #   scores, for each kind, the most that one witness tells. (?P<n>) is the attempts the line states.
 # - PEER: not a failure; it names the address of a session that later lines go by.
-SURE, LEFT, DELIVERED, PEER = "sure", "left", "delivered", "peer"
+SURE, LEFT, DELIVERED, PEER, AGAIN = "sure", "left", "delivered", "peer", "again"
 SSH, MTA = "ssh login", "smtp reject"
 MAIL = "mail login"  # one kind for SMTP, IMAP and POP3: Dovecot often checks Postfix' passwords
 
 # The name before "[pid]:" tells the daemon. With a slash in it, it is Postfix.
 DAEMONS = (
     (rb"sshd(?:-session|-auth)?", b"sshd"),
-    (rb"(?:[\w.-]+/)+(?:smtpd|postscreen)", b"postfix"),
+    (rb"[\w./-]+/(?:smtpd|postscreen)", b"postfix"),
     (rb"dovecot(?:-auth)?|auth|(?:imap|pop3|managesieve|submission)-login", b"dovecot"),
     (rb"smtpd", b"opensmtpd"),
 )
+
+# "Apr  8 12:00:00 mail ", or with RFC 3339's stamp, or <facility.priority>, or an IPv6 address for
+# the host; what follows is the first word that ends in a colon
+STAMP_AND_HOST = rb"[^:]*:\d\d:\d\d[^: ]*(?::\d\d)?(?: [\da-fA-F:]+(?= ))?[^:]* "
+
+# rsyslog's way to say that a program said the same N times; sshd's prefixes are not its message
+REPEATED = (rb"(?:message repeated (?P<DAEMON>\d{1,6}) times: \[ )?(?:error: |fatal: )?"
+            rb"(?:%s)(?(DAEMON)\])")
 
 # Short names in the patterns, replaced in this order.
 FIELDS = (
@@ -229,7 +238,7 @@ RULES = (
 
     # disconnect from unknown[192.0.2.1] ehlo=1 auth=0/1 quit=1 commands=2/3
     (b"postfix", SURE, "unknown client, no login, no delivery",
-     rb"disconnect from unknown\[<IP>\](?::\d+)?(?: (?!(?:auth|data|bdat)=[1-9])[\w-]+=\S+){1,40}"),
+     rb"disconnect from unknown\[<IP>\](?::\d+)?(?!.* (?:auth|data|bdat)=[1-9]) .*"),
     # disconnect from unknown[192.0.2.1]                                          (before Postfix 3)
     (b"postfix", LEFT, "unknown client, no delivery",
      rb"disconnect from unknown\[<IP>\](?::\d+)?"),
@@ -237,7 +246,7 @@ RULES = (
     (b"postfix", DELIVERED, "", rb"\w+: client=unknown\[<IP>\](?::\d+)?(?:, .*)?"),
     # disconnect from host.example.net[192.0.2.1] ehlo=1 auth=0/3 commands=1/4
     (b"postfix", (MAIL, "auth=0/N"), "failed login",
-     rb"disconnect from <HOST>(?: [\w-]+=\S+){0,40} auth=0/(?P<n>\d{1,6})(?: .*)?"),
+     rb"disconnect from <HOST>(?: (?:helo|ehlo|starttls)=\S+){0,3} auth=0/(?P<n>\d{1,6})(?: .*)?"),
     # warning: host.example.net[192.0.2.1]: SASL LOGIN authentication failed: UGFzc3dvcmQ6,
     #   sasl_username=bob       (but not when the login service is out of order)
     (b"postfix", (MAIL, "SASL"), "failed login",
@@ -458,20 +467,22 @@ class Tally:
         self.read = self.in_range = self.matched = 0
 
     def add(self, block, in_range, matched):
-        """Count a block (bytes) and its lines (lists of bytes)."""
+        """Count a block's (bytes) lines, those in range, and those that matched."""
         self.read += block.count(b"\n") + 1
-        self.in_range += len(in_range)
-        self.matched += len(matched)
+        self.in_range += in_range
+        self.matched += matched
 
 
 class Finding:
-    """Why an address was found: the rule (str), the first line (bytes) that named it, how many."""
+    """Why an address was found: the rule (str), the first line (bytes) that named it, how often;
+    careful mode also counts sure signs and, by verdict, other failures.
+    """
 
-    __slots__ = ("rule", "line", "hits", "counts", "delivered")
+    __slots__ = ("rule", "line", "hits", "sure", "counts", "delivered")
 
     def __init__(self):
-        self.rule = self.line = None
-        self.hits, self.counts, self.delivered = 0, {}, False
+        self.rule = self.line = self.counts = None
+        self.hits, self.sure, self.delivered = 0, 0, False
 
 
 def attackers(options, night):
@@ -493,7 +504,7 @@ def attackers(options, night):
                 lines = suspects(lines)
                 found.update(addresses(lines))
                 if options.explain:
-                    tally.add(block, in_range(block.split(b"\n"), start, end), lines)
+                    tally.add(block, len(in_range(block.split(b"\n"), start, end)), len(lines))
                     explain(lines, night.why)
         except Exception as error:  # each unpacker has errors of its own
             night.status = complain(path, error)
@@ -574,9 +585,9 @@ def show_progress(log, name):
     """Tell a terminal how much of a log has been read; only every 64 blocks."""
     done, size = os.lseek(log.fileno(), 0, os.SEEK_CUR), os.fstat(log.fileno()).st_size
     if done // BLOCK % 64 == 0 or done == size:
-        os.write(2, b"\r\x1b[K%s: %d of %d MB" % (os.fsencode(name), done >> 20, size >> 20))
+        to_stderr(b"\r\x1b[K%s: %d of %d MB" % (os.fsencode(name), done >> 20, size >> 20))
         if done == size:
-            os.write(2, b"\r\x1b[K")
+            to_stderr(b"\r\x1b[K")
 
 
 # starts with a plain class: the search then leaps from digit to digit, four times as fast
@@ -816,16 +827,23 @@ def locked(path):
     Raises OSError, also when a rival keeps the lock for longer than WAIT.
     """
     deadline = time.monotonic() + WAIT
-    fd = make_locked(path)
-    while fd is None:
-        if time.monotonic() > deadline:
-            raise OSError(errno.ETIMEDOUT, "another run has had it locked for %d seconds" % WAIT)
-        remove_leftover(path)
-        fd = make_locked(path)
+    # signals may end the wait; but once the file is there, they wait until it is dealt with
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
-        yield fd
+        fd = make_locked(path)
+        while fd is None:
+            if time.monotonic() > deadline:
+                raise OSError(errno.ETIMEDOUT, "another run has locked it for %d seconds" % WAIT)
+            remove_leftover(path)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+            fd = make_locked(path)
+        try:
+            yield fd
+        finally:
+            drop(fd, path)
     finally:
-        drop(fd, path)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def make_locked(path):
@@ -910,7 +928,7 @@ def careful_attackers(options, night):
     """
     days = Days(options.now, options.days)
     night.range = days.range
-    judge = Judge(night.why)
+    judge = Judge(night.why, options.explain)
     for path in options.maillog + options.authlog:
         for name, log in generations(path, days.first):
             tally = Tally(name)
@@ -918,7 +936,7 @@ def careful_attackers(options, night):
             try:
                 for block in blocks(log or open_log(name), options.alive and name, whole=False):
                     lines = days.in_range(block.split(b"\n"))
-                    tally.add(block, lines, judge.guilty(lines))
+                    tally.add(block, len(lines), judge.lines(lines))
             except Exception as error:  # each unpacker has errors of its own
                 night.status = complain(name, error)
     night.unread = days.unread
@@ -1008,15 +1026,25 @@ def generations(path, since):
     after that, it is still read.
     """
     logs = [(path, attempt(path))]
+    if path == "-" or not logs[0][1]:
+        return logs
     rotated = {}
     folder, base = os.path.split(path)
-    for name in sorted(os.listdir(folder or ".")) if logs[0][1] and path != "-" else ():
+    try:
+        names = sorted(os.listdir(folder or "."))
+    except OSError:
+        return [(folder or ".", None)] + logs  # opening the folder will fail too, and say so
+    for name in names:
         match = name.startswith(base) and ROTATED.match(name[len(base):])
         if match:  # while maillog.0.gz is being written, maillog.0 is still there and sorts first
             rotated.setdefault(match.group(1), os.path.join(folder, name))
     older = []
     for name in rotated.values():
-        face = os.stat(name)
+        try:
+            face = os.stat(name)
+        except OSError:  # renamed just now: opening it will fail too, and say so
+            older.append((0, name))
+            continue
         current = os.fstat(logs[0][1].fileno())
         if face.st_mtime >= since - 3600 and not os.path.samestat(face, current):
             older.append((face.st_mtime, name))
@@ -1032,133 +1060,125 @@ def attempt(path):
 
 
 class Judge:
-    """Applies RULES. why: {address (bytes): Finding}, which it fills."""
+    """Applies RULES. why: {address (bytes): Finding}, which it fills; explain: with lines."""
 
-    def __init__(self, why):
-        self.why = why
-        self.sessions = {}  # OpenSMTPD's: {session: address}
-        self.matchers = {}  # {name of a program: what compile_rules() returns}
-        self.names = {}  # {address as logged: canonical(address)}
-        self.last = None  # what the last line told, for "last message repeated"
+    def __init__(self, why, explain=True):
+        self.why, self.explain = why, explain
+        self.match, self.rules = compile_rules()
+        self.sessions = {}  # OpenSMTPD's: {session: address as logged}
+        self.findings = {}  # {address as logged: its Finding, or None}
+        self.last = None  # the finding, verdict and rule of the last line, if it told of a failure
 
-    def guilty(self, lines):
-        """The lines (list of bytes) that a rule takes for an attacker's failure."""
-        return list(filter(self.line, lines))
+    def lines(self, lines):
+        """Judge log lines (list of bytes) in their order. Returns how many tell of a failure."""
+        failures = 0
+        rules, findings, explain = self.rules, self.findings, self.explain
+        for found in map(self.match, lines):
+            if found is None:
+                self.last = None
+                continue
+            verdict, rule, address, session, repeat, number = rules[found.lastindex]
+            times = int(found.group(repeat) or 1)
+            if number:
+                times *= int(found.group(number) or 1)
+            if verdict == AGAIN:
+                if self.last is None:
+                    continue
+                finding, verdict, rule = self.last
+            else:
+                self.last = None
+                if address:
+                    address = found.group(address)
+                else:
+                    address = self.sessions.get(found.group(session))
+                if verdict == PEER:
+                    self.sessions[found.group(session)] = address
+                    continue
+                if address not in findings:
+                    findings[address] = self.finding(address)
+                finding = findings[address]
+                if finding is None:
+                    continue
+                if verdict == DELIVERED:
+                    finding.delivered = True
+                    continue
+                self.last = finding, verdict, rule
+            if explain and (not finding.hits or verdict == SURE and not finding.sure):
+                finding.line, finding.rule = found.string, rule
+            finding.hits += times
+            if verdict == SURE:
+                finding.sure += times
+            else:
+                counts = finding.counts = finding.counts or {}
+                counts[verdict] = counts.get(verdict, 0) + times
+            failures += 1
+        return failures
 
-    def line(self, line):
-        """Judge a log line (bytes). Returns whether a rule takes it for a failure."""
-        tag_end = line.find(b": ")
-        if tag_end < 0:
-            again = AGAIN.search(line)
-            return bool(again and self.last and self.note(line, *self.last, int(again.group(1))))
-        self.last = None
-        tag = line[line.rfind(b" ", 0, tag_end) + 1:tag_end]
-        program = tag[:tag.find(b"[")] if b"[" in tag else tag
-        if program not in self.matchers:
-            self.matchers[program] = compile_rules(program)
-        match, rules = self.matchers[program]
-        if match is None:
-            return False
-        message = line[tag_end + 2:]
-        times = 1
-        found = match(message)
-        if found is None:
-            if not message.startswith(b"message repeated "):
-                return False
-            repeated = REPEATED.fullmatch(message)
-            found = repeated and match(repeated.group(2))
-            if not found:
-                return False
-            times = int(repeated.group(1))
-        verdict, rule, address, count, session = rules[found.lastindex]
-        if count:
-            times *= int(found.group(count) or 1)
-        address = found.group(address) if address else self.sessions.get(found.group(session))
-        if verdict == PEER:
-            self.sessions[found.group(session)] = address
-            return False
-        if address not in self.names:
-            self.names[address] = self.canonical(address)
-        address = self.names[address]
-        if address is None:
-            return False
-        self.last = address, verdict, rule
-        return self.note(line, address, verdict, rule, times)
-
-    def note(self, line, address, verdict, rule, times):
-        """Note what a line (bytes) tells of an address (bytes). Returns whether it is a failure."""
-        finding = self.why.get(address)
-        if finding is None:
-            finding = self.why[address] = Finding()
-        if verdict == DELIVERED:
-            finding.delivered = True
-            return False
-        if verdict not in finding.counts:
-            if finding.line is None or verdict == SURE:
-                finding.line, finding.rule = line, rule
-            finding.counts[verdict] = 0
-        finding.hits += times
-        finding.counts[verdict] += times
-        return True
-
-    @staticmethod
-    def canonical(text):
-        """An address as logged (bytes) in its one spelling (RFC 5952), or None if it is none that
-        an attacker can have.
+    def finding(self, text):
+        """The Finding of an address as logged (bytes, or None), made if there is none; None for
+        what no attacker can have.
         """
-        import ipaddress
-        try:
-            address = ipaddress.ip_address((text or b"").decode())
-        except ValueError:
-            return None
-        address = getattr(address, "ipv4_mapped", None) or address
-        if (address.is_loopback or address.is_unspecified or address.is_multicast
-                or address.is_link_local):
-            return None
-        return address.compressed.encode()
+        address = text and canonical(text)
+        return address and self.why.setdefault(address, Finding())
 
 
-REPEATED = re.compile(rb"message repeated ([0-9]{1,6}) times: \[ (.*)\]")  # rsyslog
-AGAIN = re.compile(rb" last message repeated ([0-9]{1,6}) times?\Z")  # syslogd
-
-
-def compile_rules(program):
-    """All RULES for the daemon that logs as program (bytes), as one pattern.
-
-    Returns its fullmatch and, by the number of the rule's group, (verdict, rule, the numbers of
-    the groups of address, count and session or None); twice None if no daemon logs as that.
+def canonical(text):
+    """An address as logged (bytes) in its one spelling (RFC 5952), or None if it is none that an
+    attacker can have.
     """
-    for names, daemon in DAEMONS:
-        if re.fullmatch(names, program):
-            break
-    else:
-        return None, None
-    patterns, about = [], []
-    for number, (name, verdict, rule, pattern) in enumerate(RULES):
-        if name == daemon:
-            for short, long in FIELDS:
-                pattern = pattern.replace(short, long)
-            pattern = re.sub(rb"\(\?P<(\w+)>", b"(?P<\\1_%d>" % number, pattern)
-            patterns.append(b"(?P<rule_%d>%s)" % (number, pattern))
-            about.append((number, verdict, rule))
-    whole = re.compile(b"(?:error: |fatal: )?(?:%s)\\r?" % b"|".join(patterns))
+    import ipaddress
+    try:
+        address = ipaddress.ip_address(text.decode())
+    except ValueError:
+        return None
+    address = getattr(address, "ipv4_mapped", None) or address
+    if (address.is_loopback or address.is_unspecified or address.is_multicast
+            or address.is_link_local):
+        return None
+    return address.compressed.encode()
+
+
+def compile_rules():
+    """All RULES as one pattern of a log line.
+
+    Returns its fullmatch and, by the number of a rule's group, (verdict, rule, the numbers of the
+    groups of address, session, "message repeated N" and attempts; None where there is none).
+    """
+    patterns, about = [], {}
+    for program, daemon in DAEMONS:
+        rules = []
+        for number, (name, verdict, rule, pattern) in enumerate(RULES):
+            if name == daemon:
+                for short, long in FIELDS:
+                    pattern = pattern.replace(short, long)
+                pattern = re.sub(rb"\(\?P<(\w+)>", b"(?P<\\1_%d>" % number, pattern)
+                # the group that tells the rule stands last: a literal in front fails at once
+                rules.append(b"%s(?P<rule_%d>)" % (pattern, number))
+                about[number] = verdict, rule, daemon.decode()
+        message = REPEATED.replace(b"DAEMON", daemon) % b"|".join(rules)
+        patterns.append(b"(?:%s)(?:\\[\\d+\\])?: %s" % (program, message))
+    patterns.append(rb"last message repeated (?P<again_times>\d{1,6}) times?(?P<again>)")
+    whole = re.compile(STAMP_AND_HOST + b"(?:%s)\r?" % b"|".join(patterns))
     groups = whole.groupindex.get
-    return whole.fullmatch, {
-        groups("rule_%d" % number): (verdict, rule, groups("ip_%d" % number),
-                                     groups("n_%d" % number), groups("session_%d" % number))
-        for number, verdict, rule in about}
+    rules = {groups("again"): (AGAIN, None, None, None, groups("again_times"), None)}
+    for number, (verdict, rule, daemon) in about.items():
+        rules[groups("rule_%d" % number)] = (
+            verdict, rule, groups("ip_%d" % number), groups("session_%d" % number),
+            groups(daemon), groups("n_%d" % number))
+    return whole.fullmatch, rules
 
 
 def is_attacker(finding, count):
     """Whether a Finding is a sure sign, or countable failures that add up to count. One attempt is
     often logged by several witnesses: of each kind, the witness who saw most tells the number.
     """
-    counts = dict(finding.counts)
-    if counts.pop(SURE, 0) or counts.pop(LEFT, 0) and not finding.delivered:
+    counts = finding.counts or {}
+    if finding.sure or LEFT in counts and not finding.delivered:
         return True
     most = {}
-    for (kind, _), times in counts.items():
-        most[kind] = max(times, most.get(kind, 0))
+    for verdict in counts.keys() - {LEFT}:
+        kind, _ = verdict
+        most[kind] = max(counts[verdict], most.get(kind, 0))
     return sum(most.values()) >= count
 
 
@@ -1168,7 +1188,7 @@ def tell(options, night, old, table, left_out):
     added = [entry for entry in table if entry not in before]
     text = report(options, night, added, left_out, len(before - {b""}), len(table))
     if options.verbose:
-        os.write(2, text.encode())
+        to_stderr(text.encode())
     if options.mail and added and not options.dry_run:
         try:
             send(options.mail, letter(options, len(added), text))
@@ -1236,7 +1256,13 @@ def visible(text):
 
 def say(name, reason):
     """One line on stderr: `logcheck: NAME: REASON` (str)."""
-    os.write(2, ("logcheck: %s: %s\n" % (visible(os.fsencode(name)), reason)).encode())
+    to_stderr(("logcheck: %s: %s\n" % (visible(os.fsencode(name)), reason)).encode())
+
+
+def to_stderr(text):
+    """Put text (bytes) on stderr. If that takes nothing, there is nobody to tell: work goes on."""
+    with contextlib.suppress(OSError):
+        os.write(2, text)
 
 
 def complain(name, error):
@@ -1253,17 +1279,14 @@ def wrong_usage(reason):
 
 def run():
     """main() with nothing inherited that could hurt, and no traceback. Returns the exit code."""
-    fd = os.open(os.devnull, os.O_RDWR)
-    while fd <= 2:  # a closed stderr must not be the number of the next file opened
-        fd = os.dup(fd)
-    os.close(fd)
-    for number in (signal.SIGHUP, signal.SIGTERM):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
+        if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        fd = os.open(os.devnull, os.O_RDWR)
+        while fd <= 2:  # a closed stderr must not be the number of the next file opened
+            fd = os.dup(fd)
+        os.close(fd)
         return main(sys.argv[1:])
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
     except Exception as error:
         return complain("internal error", error)
 
