@@ -133,8 +133,8 @@ RULES = (
     (b"sshd", SURE, "unknown user", rb"(?:Invalid|Illegal) user .{0,400} from <IP><PORT><PRE>"),
     # Failed publickey for invalid user git from 192.0.2.1 port 40022 ssh2: RSA SHA256:nThbg6kX
     (b"sshd", SURE, "unknown user",
-     rb"Failed \S{1,30} for (?:invalid|illegal) user <USER> from <IP> port \d+(?: ssh\d)?"
-     rb"(?:: [A-Z\d-]{1,20} [\w:+/=]{1,60})?"),
+     rb"(?:Failed|Postponed) \S{1,30} for (?:invalid|illegal) user <USER> from <IP> port \d+"
+     rb"(?: ssh\d)?(?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60})?"),
     # Failed password for root from 192.0.2.1 port 40022 ssh2
     (b"sshd", SURE, "root failed",
      rb"Failed (?:password|keyboard-interactive\S{0,30}|challenge-response) for root from <IP>"
@@ -159,6 +159,11 @@ RULES = (
     # pam_access(sshd:account): access denied for user `bob' from `192.0.2.1'
     (b"sshd", SURE, "user not allowed",
      rb"pam_access\(\S{1,30}\): access denied for user `<USER>' from `<IP>'"),
+    # Authentication tried for bob with correct key but not from a permitted host
+    #   (host=a.example.net, ip=192.0.2.1).
+    (b"sshd", (SSH, "sshd"), "key not for this host",
+     rb"Authentication tried for <USER> with correct key but not from a permitted host "
+     rb"\(host=\S+, ip=<IP>(?:, required=\S+)?\)\."),
     # Did not receive identification string from 192.0.2.1 port 40022
     # ROOT LOGIN REFUSED FROM 192.0.2.1 port 40022
     # Bad protocol version identification 'GET / HTTP/1.1' from 192.0.2.1 port 40022
@@ -274,7 +279,8 @@ RULES = (
     #   from=<b@example.net> to=<a@example.org> proto=ESMTP helo=<x>   (another end after a login)
     (b"postfix", (MTA, "reject"), "rejected relaying or recipient",
      rb"\w+: reject: (?:CONNECT|HELO|EHLO|MAIL|RCPT|VRFY|ETRN) from [\w.-]*\[<IP>\](?::\d+)?: "
-     rb"(?:454 [\d.]+ (?=.*Relay access denied)|5[05][01345] ).*(?:>|proto=\w+)"),
+     rb"(?:454 [\d.]+ (?=.*Relay access denied)|450 4\.1\.1 |450 4\.7\.\d+ Client host rejected: "
+     rb"cannot|5(?!52)\d\d ).*(?:>|proto=\w+)"),
     # DNSBL rank 6 for [192.0.2.1]:40025
     (b"postfix", (MTA, "DNSBL"), "on block lists",
      rb"(?:DNSBL rank \d+ for|(?:BLACK|DENY)LISTED) \[<IP>\](?::\d+)?"),
@@ -304,8 +310,8 @@ RULES = (
      rb"(?:conn unix:\S+ \(\S+\): auth-worker<\d+>: )?"
      rb"[\w-]+\([^()]{0,80},<IP>(?:,sasl:[\w-]+)?(?:,master)?(?:,<[^<>()]*>)?\)(?:<[^<>()]*>){0,2}"
      rb": (?:request \[\d+\]: )?(?:[\w-]+: )?(?:unknown user|[Pp]assword mismatch|"
-     rb"pam_authenticate\(\) failed: (?:[Aa]uthentication (?:failure|error)|User not known|"
-     rb"Permission)|User found from deny passdb|Authentication failure due to policy)"
+     rb"[Ii]nvalid credentials|pam_authenticate\(\) failed: (?:[Aa]uthentication (?:failure|error)|"
+     rb"User not known|Permission)|User found from deny passdb|Authentication failure due to policy)"
      rb"[\w ]*(?: \([^()]*\))?"),
     # pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=bob
     #   rhost=192.0.2.1  user=bob       (typed on both sides: so no blank in it)
