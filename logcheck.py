@@ -296,7 +296,8 @@ RULES = (
     # imap-login: Login aborted: Connection closed (auth failed, 1 attempts in 2 secs)
     #   (auth_failed): user=<bob>, method=PLAIN, rip=192.0.2.1, lip=198.51.100.1, session=<Jd8F2>
     (b"dovecot", (MAIL, "login process"), "failed login",
-     rb"(?:[\w-]+-login: )?(?:Info: )?(?:Disconnected|Aborted login|Login aborted)[^<]*\("
+     rb"(?:[\w-]+-login: )?(?:(?:Info|Warning|Error): )?"
+     rb"(?:Disconnected|Aborted login|Login aborted)[^<]*\("
      rb"(?:auth failed|authorization failed|user disabled|anonymous logins disabled|"
      rb"sent invalid base64 in response|proxy dest auth\w* fail\w+|tried to use [\w ]+)"
      rb"(?:, (?P<n>\d{1,6}) attempts)?(?: in \d+ secs)?\)(?: \(\w+\))?"
@@ -306,13 +307,13 @@ RULES = (
     # auth(bob,192.0.2.1,sasl:plain)<Jd8F2>: sql: Password mismatch                        (2.4)
     #   (after a typed ")" comes the daemon's own "): ", which the end of the pattern forbids)
     (b"dovecot", (MAIL, "auth process"), "failed login",
-     rb"(?:auth(?:-worker)?(?:\(\d+\))?: )?(?:Info: )?"
+     rb"(?:auth(?:-worker)?(?:\(\d+\))?: )?(?:(?:Info|Warning|Error): )?"
      rb"(?:conn unix:\S+ \(\S+\): auth-worker<\d+>: )?"
      rb"[\w-]+\([^()]{0,80},<IP>(?:,sasl:[\w-]+)?(?:,master)?(?:,<[^<>()]*>)?\)(?:<[^<>()]*>){0,2}"
      rb": (?:request \[\d+\]: )?(?:[\w-]+: )?(?:unknown user|[Pp]assword mismatch|"
      rb"[Ii]nvalid credentials|pam_authenticate\(\) failed: (?:[Aa]uthentication (?:failure|error)|"
-     rb"User not known|Permission)|User found from deny passdb|Authentication failure due to policy)"
-     rb"[\w ]*(?: \([^()]*\))?"),
+     rb"User not known|Permission)|User found from deny passdb|"
+     rb"Authentication failure due to policy)[\w ]*(?: \([^()]*\))?"),
     # pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=bob
     #   rhost=192.0.2.1  user=bob       (typed on both sides: so no blank in it)
     (b"dovecot", (MAIL, "PAM"), "failed login",
@@ -558,7 +559,7 @@ def blocks(log, show=None, whole=True):
     Raises what reading and unpacking may raise. show: the name (str) to show progress under.
     whole: keep a line longer than BLOCK; otherwise a line of nonsense stands for it.
     """
-    with log:
+    with log, wiped(show):
         fifo = log.fileno() and stat.S_ISFIFO(os.fstat(log.fileno()).st_mode)
         pieces = []  # of a line longer than a block: joined once, so the time stays linear
         while True:
@@ -589,10 +590,22 @@ def await_writer(log):
 
 def show_progress(log, name):
     """Tell a terminal how much of a log has been read; only every 64 blocks."""
-    done, size = os.lseek(log.fileno(), 0, os.SEEK_CUR), os.fstat(log.fileno()).st_size
-    if done // BLOCK % 64 == 0 or done == size:
-        to_stderr(b"\r\x1b[K%s: %d of %d MB" % (os.fsencode(name), done >> 20, size >> 20))
-        if done == size:
+    face = os.fstat(log.fileno())
+    if not stat.S_ISREG(face.st_mode):
+        return  # of a pipe or a terminal nobody knows how much will come
+    done = os.lseek(log.fileno(), 0, os.SEEK_CUR)
+    if done // BLOCK % 64 == 0:
+        to_stderr(b"\r\x1b[K%s: %d of %d MB" % (
+            os.fsencode(name), done >> 20, face.st_size >> 20))
+
+
+@contextlib.contextmanager
+def wiped(show):
+    """However the reading of a log ends, wipe what show_progress() said."""
+    try:
+        yield
+    finally:
+        if show:
             to_stderr(b"\r\x1b[K")
 
 
@@ -814,7 +827,9 @@ def network(text):
             return 4, address, address
         import ipaddress
         # leading zeros are decimal to pf; Pythons differ about them
-        host, _, bits = re.sub(rb"\b0+(?=[0-9])", b"", text).decode("ascii").partition("/")
+        host, slash, bits = re.sub(rb"\b0+(?=[0-9])", b"", text).decode("ascii").partition("/")
+        if slash and not bits:
+            return None
         if ":" not in host:
             octets = host.split(".")
             bits = bits or str(8 * len(octets))
@@ -940,6 +955,7 @@ def careful_attackers(options, night):
             tally = Tally(name)
             night.tallies.append(tally)
             try:
+                judge.last = None
                 for block in blocks(log or open_log(name), options.alive and name, whole=False):
                     lines = days.in_range(block.split(b"\n"))
                     tally.add(block, len(lines), judge.lines(lines))
@@ -953,8 +969,8 @@ def careful_attackers(options, night):
 class Days:
     """The lines of the last days by the clock on the line. unread: how many had no clock."""
 
-    ISO = re.compile(rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
-                     rb"(?:[.,][0-9]+)?(Z|([+-])([0-9]{2}):?([0-9]{2}))?")
+    ISO = (rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
+           rb"(?:[.,][0-9]+)?(Z|([+-])([0-9]{2}):?([0-9]{2}))?")
     MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
     def __init__(self, now, days):
@@ -1005,7 +1021,7 @@ class Days:
         if line[:3] in self.MONTHS and line[3:6].replace(b" ", b"").isdigit():
             first, last = self.days.get(line[:6], (b"~", b""))
             return first <= line[7:15] <= last
-        stamp = self.ISO.match(line)
+        stamp = re.match(self.ISO, line)
         try:
             year, month, day, hour, minute, second = map(int, stamp.groups()[:6])
             if stamp.group(7):  # an offset, or Z
@@ -1021,7 +1037,7 @@ class Days:
         return self.first <= second <= self.last
 
 
-ROTATED = re.compile(r"([.-][0-9][0-9TZ-]*)(?:\.gz|\.bz2|\.xz)?\Z")
+ROTATED = r"([.-][0-9][0-9TZ-]*)(?:\.gz|\.bz2|\.xz)?\Z"  # .0.gz, .1, -20180409.xz
 
 
 def generations(path, since):
@@ -1041,7 +1057,7 @@ def generations(path, since):
     except OSError:
         return [(folder or ".", None)] + logs  # opening the folder will fail too, and say so
     for name in names:
-        match = name.startswith(base) and ROTATED.match(name[len(base):])
+        match = name.startswith(base) and re.match(ROTATED, name[len(base):])
         if match:  # while maillog.0.gz is being written, maillog.0 is still there and sorts first
             rotated.setdefault(match.group(1), os.path.join(folder, name))
     older = []
@@ -1219,17 +1235,18 @@ def report(options, night, added, left_out, before, after):
     for entry in added:
         finding = night.why.get(entry)
         if finding and finding.hits:
-            rows.append("%-*s%8d  %s" % (width, visible(entry), finding.hits, finding.rule))
+            rows.append("%-*s%8d  %s" % (width, visible(entry[:200]), finding.hits, finding.rule))
             rows.append("    " + visible(finding.line[:400]))
         else:
-            rows.append("%-*s%8s  pf's own table" % (width, visible(entry), "-"))
+            rows.append("%-*s%8s  pf's own table" % (width, visible(entry[:200]), "-"))
     if left_out:
         rows += ["", "%-*s  %s" % (width, "left out", "why")]
     for entry in sorted(left_out, key=sort_key):
-        rows.append("%-*s  %s" % (width, visible(entry[:400]), left_out[entry]))
+        rows.append("%-*s  %s" % (width, visible(entry[:200]), left_out[entry]))
     rows += ["", "%s: %d entries, %d before" % (
         visible(os.fsencode(options.etcfile)), after, before), ""]
-    return "\n".join(rows)
+    # no line that a mailer cuts, or takes for an end or a beginning
+    return "\n".join(re.sub(r"^(?=\.|From )", " ", row[:990]) for row in rows)
 
 
 def letter(options, added, text):
@@ -1262,7 +1279,7 @@ def visible(text):
 
 def say(name, reason):
     """One line on stderr: `logcheck: NAME: REASON` (str)."""
-    to_stderr(("logcheck: %s: %s\n" % (visible(os.fsencode(name)), reason)).encode())
+    to_stderr(("logcheck: %s\n" % visible(os.fsencode("%s: %s" % (name, reason)))).encode())
 
 
 def to_stderr(text):
