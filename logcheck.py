@@ -60,7 +60,8 @@ usage: logcheck.py [-cnv] [-a authlog] [-d days] [-e etcfile] [-f pf.conf]
 Put the attackers that maillog and authlog name into pf's bruteforce table.
   -m, --maillog FILE  read FILE instead of /var/log/maillog; may be repeated
   -a, --authlog FILE  read FILE instead of /var/log/authlog; may be repeated;
-                      - is standard input; .gz, .bz2 and .xz are unpacked
+                      for both, - is standard input, and .gz, .bz2 and .xz
+                      are unpacked
   -e, --etcfile FILE  the file that holds the table; /etc/bruteforce
   -f, --pf-conf FILE  the ruleset for pf to load; /etc/pf.conf
   -t, --table NAME    pf's table; bruteforce
@@ -80,6 +81,7 @@ Put the attackers that maillog and authlog name into pf's bruteforce table.
       --version       print the version
   -h, --help          print this
 Exit: 0 done, 1 something failed (stderr says what), 2 wrong usage.
+logcheck.py -cnv shows what careful mode would do, and changes nothing.
 """
 VERSION = "logcheck.py 1.0"
 
@@ -93,10 +95,13 @@ VERSION = "logcheck.py 1.0"
 # Verdicts:
 # - SURE: one such line is enough.
 # - LEFT: it is, unless a DELIVERED line tells of mail that this address delivered (Postfix 2).
+# - BROKE: it is, if an UNGREETED line of the same process came before; otherwise a login may have,
+#   and it counts as a failure.
 # - (kind, witness): a countable failure. One attempt is often logged more than once; an address
 #   scores, for each kind, the most that one witness tells. (?P<n>) is the attempts the line states.
 # - PEER: not a failure; it names the address of a session that later lines go by.
-SURE, LEFT, DELIVERED, PEER, AGAIN = "sure", "left", "delivered", "peer", "again"
+SURE, LEFT, DELIVERED, BROKE, UNGREETED = "sure", "left", "delivered", "broke", "ungreeted"
+PEER, AGAIN = "peer", "again"
 SSH, MTA = "ssh login", "smtp reject"
 MAIL = "mail login"  # one kind for SMTP, IMAP and POP3: Dovecot often checks Postfix' passwords
 
@@ -200,8 +205,10 @@ RULES = (
     # Disconnected from 192.0.2.1 port 40022 [preauth]
     (b"sshd", SURE, "left before authentication",
      rb"(?:Connection (?:closed|reset) by|Disconnected from) <IP><PORT> \[preauth\]"),
-    # Connection closed by 192.0.2.1 port 40022   (after authentication: "by user bob 192.0.2.1")
-    (b"sshd", SURE, "left before authentication",
+    # error: kex_exchange_identification: Connection closed by remote host
+    # Connection closed by 192.0.2.1 port 40022    (alone, LogLevel VERBOSE: also a broken session)
+    (b"sshd", UNGREETED, "", rb"kex_exchange_identification: (?:Connection closed|read: ).*"),
+    (b"sshd", BROKE, "left before authentication",
      rb"Connection (?:closed|reset) by <IP> port \d+"),
     # ssh_dispatch_run_fatal: Connection from 192.0.2.1 port 40022: Connection corrupted [preauth]
     (b"sshd", SURE, "broken protocol",
@@ -454,7 +461,7 @@ def moment(text):
             return int(time.mktime(time.strptime(text, form)))
         except (ValueError, OverflowError):
             pass
-    wrong_usage("not a time: " + text)
+    wrong_usage("not a time (YYYY-MM-DD HH:MM): " + text)
 
 
 class Night:
@@ -497,7 +504,7 @@ def attackers(options, night):
     start, end = time_range(options.now, options.days)
     night.range = start.decode(), end.decode()
     if start > end:
-        say("range", "nothing sorts after %s and before %s; careful mode (-c) knows months"
+        say("range", "nothing found: %s sorts behind %s; careful mode (-c) knows dates"
             % night.range)
     found = set()
     logs = [(path, MAIL_WORDS, mail_suspects) for path in options.maillog]
@@ -674,9 +681,9 @@ def explain(lines, why):
             finding.hits += 1
             if finding.line is None:
                 finding.line = line
-                finding.rule = "disconnect from unknown"
-                if b"disconnect from unknown" not in line: 
-                    finding.rule = SUSPICIOUS.search(line).group().decode()
+                finding.rule = 'matches "disconnect from unknown"'
+                if b"disconnect from unknown" not in line:
+                    finding.rule = 'matches "%s"' % SUSPICIOUS.search(line).group().decode()
 
 
 def pf_table(table):
@@ -940,7 +947,10 @@ def put_in_place(fd, path, target, face):
     of target (str) with its mode and owner (face: os.stat_result, or None where none was).
     """
     if face:
-        os.fchown(fd, face.st_uid, face.st_gid)
+        try:
+            os.fchown(fd, face.st_uid, face.st_gid)
+        except PermissionError as error:
+            raise OSError(error.errno, "cannot keep its owner and group: " + error.strerror)
         os.fchmod(fd, stat.S_IMODE(face.st_mode))
     else:
         umask = os.umask(0)
@@ -1099,7 +1109,7 @@ class Judge:
     def __init__(self, why, explain=True):
         self.why, self.explain = why, explain
         self.match, self.rules = compile_rules()
-        self.sessions = {}  # OpenSMTPD's: {session: address as logged}
+        self.sessions = {}  # {OpenSMTPD's session: address as logged; sshd's ungreeted pid: b""}
         self.findings = {}  # {address as logged: its Finding, or None}
         self.last = None  # the finding, verdict and rule of the last line, if it told of a failure
 
@@ -1121,6 +1131,12 @@ class Judge:
                 finding, verdict, rule = self.last
             else:
                 self.last = None
+                if verdict == UNGREETED:
+                    self.sessions[found.group(session)] = b""
+                    continue
+                if verdict == BROKE:
+                    greeted = self.sessions.pop(found.group(session), None) is None
+                    verdict = (SSH, "closed") if greeted else SURE
                 if address:
                     address = found.group(address)
                 else:
@@ -1176,7 +1192,7 @@ def compile_rules():
     """All RULES as one pattern of a log line.
 
     Returns its fullmatch and, by the number of a rule's group, (verdict, rule, the numbers of the
-    groups of address, session, "message repeated N" and attempts; None where there is none).
+    groups of address, session or pid, "message repeated N" and attempts; None if there is none).
     """
     patterns, about = [], {}
     for program, daemon in DAEMONS:
@@ -1190,14 +1206,15 @@ def compile_rules():
                 rules.append(b"%s(?P<rule_%d>)" % (pattern, number))
                 about[number] = verdict, rule, daemon.decode()
         message = REPEATED.replace(b"DAEMON", daemon) % b"|".join(rules)
-        patterns.append(b"(?:%s)(?:\\[\\d+\\])?: %s" % (program, message))
+        patterns.append(b"(?:%s)(?:\\[(?P<%s_pid>\\d+)\\])?: %s" % (program, daemon, message))
     patterns.append(rb"last message repeated (?P<again_times>\d{1,6}) times?(?P<again>)")
     whole = re.compile(STAMP_AND_HOST + b"(?:%s)\r?" % b"|".join(patterns))
     groups = whole.groupindex.get
     rules = {groups("again"): (AGAIN, None, None, None, groups("again_times"), None)}
     for number, (verdict, rule, daemon) in about.items():
         rules[groups("rule_%d" % number)] = (
-            verdict, rule, groups("ip_%d" % number), groups("session_%d" % number),
+            verdict, rule, groups("ip_%d" % number),
+            groups("session_%d" % number) or groups(daemon + "_pid"),
             groups(daemon), groups("n_%d" % number))
     return whole.fullmatch, rules
 
@@ -1220,7 +1237,7 @@ def tell(options, night, old, table, left_out):
     """Report on stderr (--verbose), and by mail (--mail) if there is something new."""
     before = set(old)
     added = [entry for entry in table if entry not in before]
-    text = report(options, night, added, left_out, len(before - {b""}), len(table))
+    text = report(options, night, added, left_out, before - {b""}, len(table))
     if options.verbose:
         to_stderr(text.encode())
     if options.mail and added and not options.dry_run:
@@ -1231,8 +1248,8 @@ def tell(options, night, old, table, left_out):
 
 
 def report(options, night, added, left_out, before, after):
-    """The nightly report (str). added: the new entries (list of bytes); before, after: how many
-    there were and are.
+    """The nightly report (str). added: the new entries (list of bytes); before: the old ones (set);
+    after: how many there are now.
     """
     rows = ["range: %s to %s" % night.range, "", "%-40s%13s%13s%13s" % (
         "log", "lines", "in range", "matched")]
@@ -1254,9 +1271,10 @@ def report(options, night, added, left_out, before, after):
     if left_out:
         rows += ["", "%-*s  %s" % (width, "left out", "why")]
     for entry in sorted(left_out, key=sort_key):
-        rows.append("%-*s  %s" % (width, visible(entry[:200]), left_out[entry]))
-    rows += ["", "%s: %d entries, %d before" % (
-        visible(os.fsencode(options.etcfile)), after, before), ""]
+        rows.append("%-*s  %s%s" % (width, visible(entry[:200]), left_out[entry],
+                                    "; it was in the table" if entry in before else ""))
+    rows += ["", "entries in %s: %d, before: %d" % (
+        visible(os.fsencode(options.etcfile)), after, len(before)), ""]
     # no line that a mailer cuts, or takes for an end or a beginning
     return "\n".join(re.sub(r"^(?=\.|From )", " ", row[:990]) for row in rows)
 

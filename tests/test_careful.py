@@ -136,6 +136,11 @@ HONEST = {
         + ["sshd[1]: Accepted publickey for root from 198.51.100.9 port 40022 ssh2: RSA SHA256:abc",
            "sshd[1]: pam_unix(sshd:session): session opened for user root(uid=0) by (uid=0)",
            "sshd[1]: Disconnected from user root 198.51.100.9 port 40022"]],
+    "sessions that break off, at LogLevel VERBOSE": [[
+        "sshd[1]: Accepted publickey for root from 198.51.100.9 port 37008 ssh2: RSA SHA256:abc",
+        "sshd[1]: Starting session: command for root from 198.51.100.9 port 37008 id 0",
+        "sshd[1]: Connection closed by 198.51.100.9 port 37008",
+        "sshd[1]: Close session: user root from 198.51.100.9 port 37008 id 0"]] * 4,
     "mistyped four times at IMAP": [
         ["dovecot: auth: passwd-file(bob,198.51.100.9,<a%d>): Password mismatch" % number,
          "dovecot: imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<bob>, "
