@@ -115,17 +115,17 @@ DAEMONS = (
 
 # "Apr  8 12:00:00 mail ", or with RFC 3339's stamp, or <facility.priority>, or an IPv6 address for
 # the host; what follows is the first word that ends in a colon
-STAMP_AND_HOST = rb"[^:]*:\d\d:\d\d[^: ]*(?::\d\d)?(?: [\da-fA-F:]+(?= ))?[^:]* "
+STAMP_AND_HOST = rb"[^:]*:\d\d:\d\d[^: ]{0,20}(?::\d\d)?(?: [\da-fA-F:]+(?= ))?[^:]* "
 
 # rsyslog's way to say that a program said the same N times; sshd's prefixes are not its message
-REPEATED = (rb"(?:message repeated (?P<DAEMON>\d{1,6}) times: \[ )?(?:error: |fatal: )?"
-            rb"(?:%s)(?(DAEMON)\])")
+REPEATED = (rb"(?:message repeated (?P<DAEMON>\d{1,6}) times: \[ (?=.*\]\r?\Z))?"
+            rb"(?:error: |fatal: )?(?:%s)(?(DAEMON)\])")
 
 # Short names in the patterns, replaced in this order.
 FIELDS = (
     (b"<USER>", rb".{0,300}"),  # typed; sshd makes up to four bytes of one
-    (b"<PORT>", rb"(?: port \d+)?"),                        # since OpenSSH 7
-    (b"<PRE>", rb"(?: \[preauth\])?"),                      # since OpenSSH 5.9
+    (b"<PORT>", rb"(?: port \d{1,5})?"),  # since OpenSSH 7
+    (b"<PRE>", rb"(?: \[preauth\])?"),  # since OpenSSH 5.9
     (b"<HOST>", rb"[\w.-]+\[<IP>\](?::\d+)?"),  # Postfix allows no other bytes here
     (b"<PAM>", rb"logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*"),
     (b"<ID>", rb"(?P<session>[0-9a-f]{16})"),
@@ -138,27 +138,27 @@ RULES = (
     (b"sshd", SURE, "unknown user", rb"(?:Invalid|Illegal) user .{0,400} from <IP><PORT><PRE>"),
     # Failed publickey for invalid user git from 192.0.2.1 port 40022 ssh2: RSA SHA256:nThbg6kX
     (b"sshd", SURE, "unknown user",
-     rb"(?:Failed|Postponed) \S{1,30} for (?:invalid|illegal) user <USER> from <IP> port \d+"
+     rb"(?:Failed|Postponed) \S{1,30} for (?:invalid|illegal) user <USER> from <IP> port \d{1,5}"
      rb"(?: ssh\d)?(?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60})?"),
     # Failed password for root from 192.0.2.1 port 40022 ssh2
     (b"sshd", SURE, "root failed",
      rb"Failed (?:password|keyboard-interactive\S{0,30}|challenge-response) for root from <IP>"
-     rb" port \d+(?: ssh\d)?"),
+     rb" port \d{1,5}(?: ssh\d)?"),
     # Failed password for bob from 192.0.2.1 port 40022 ssh2
     (b"sshd", (SSH, "sshd"), "failed password",
      rb"Failed (?:password|keyboard-interactive\S{0,30}|challenge-response) for <USER> from <IP>"
-     rb" port \d+(?: ssh\d)?"),
+     rb" port \d{1,5}(?: ssh\d)?"),
     # error: maximum authentication attempts exceeded for bob from 192.0.2.1 port 40022 ssh2
     # Disconnecting authenticating user bob 192.0.2.1 port 40022: Too many authentication failures
     (b"sshd", SURE, "too many attempts",
      rb"(?:maximum authentication attempts exceeded for <USER> from |Disconnecting "
-     rb"(?:(?:invalid|authenticating) user [^:]{0,300} )?)<IP> port \d+"
+     rb"(?:(?:invalid|authenticating) user [^:]{0,300} )?)<IP> port \d{1,5}"
      rb"(?: ssh\d|: Too many authentication failures)<PRE>"),
     # Disconnecting invalid user a 192.0.2.1 port 40022: Change of username or service not allowed:
     #   (a,ssh-connection) -> (b,ssh-connection) [preauth]   (typed on both sides: no blank in it)
     (b"sshd", SURE, "changed the user",
-     rb"Disconnecting (?:invalid|authenticating) user \S{0,100} <IP> port \d+: Change of username "
-     rb"or service not allowed: \S{1,100} -> \S{1,100}<PRE>"),
+     rb"Disconnecting (?:invalid|authenticating) user \S{0,100} <IP> port \d{1,5}: Change of "
+     rb"username or service not allowed: \S{1,100} -> \S{1,100}<PRE>"),
     # User bob from 192.0.2.1 not allowed because not listed in AllowUsers
     (b"sshd", SURE, "user not allowed", rb"User <USER> from <IP> not allowed because [\w' ]+"),
     # pam_access(sshd:account): access denied for user `bob' from `192.0.2.1'
@@ -177,7 +177,7 @@ RULES = (
      rb"Bad protocol version identification '.{0,380}' from) <IP><PORT><PRE>"),
     # banner exchange: Connection from 192.0.2.1 port 40022: invalid format
     (b"sshd", SURE, "no or bad identification",
-     rb"banner exchange: Connection from <IP> port \d+: [\w ,.'/()-]{1,80}<PRE>"),
+     rb"banner exchange: Connection from <IP> port \d{1,5}: [\w ,.'/()-]{1,80}<PRE>"),
     # Unable to negotiate with 192.0.2.1 port 40022: no matching host key type found. Their offer: x
     # Protocol major versions differ for 192.0.2.1 port 40022: SSH-2.0-OpenSSH_7.4 vs. SSH-1.5-scan
     (b"sshd", SURE, "nothing in common",
@@ -197,11 +197,11 @@ RULES = (
     # Connection closed by invalid user admin 192.0.2.1 port 40022 [preauth]
     (b"sshd", SURE, "unknown user, or root",
      rb"(?:Connection (?:closed|reset) by|Disconnected from)"
-     rb" (?:invalid user <USER>|authenticating ?user root) <IP> port \d+<PRE>"),
+     rb" (?:invalid user <USER>|authenticating ?user root) <IP> port \d{1,5}<PRE>"),
     # Connection closed by authenticating user bob 192.0.2.1 port 40022 [preauth]
     (b"sshd", (SSH, "closed"), "left during authentication",
      rb"(?:Connection (?:closed|reset) by|Disconnected from) authenticating ?user <USER> <IP>"
-     rb" port \d+<PRE>"),
+     rb" port \d{1,5}<PRE>"),
     # Disconnected from 192.0.2.1 port 40022 [preauth]
     (b"sshd", SURE, "left before authentication",
      rb"(?:Connection (?:closed|reset) by|Disconnected from) <IP><PORT> \[preauth\]"),
@@ -209,7 +209,7 @@ RULES = (
     # Connection closed by 192.0.2.1 port 40022    (alone, LogLevel VERBOSE: also a broken session)
     (b"sshd", UNGREETED, "", rb"kex_exchange_identification: (?:Connection closed|read: ).*"),
     (b"sshd", BROKE, "left before authentication",
-     rb"Connection (?:closed|reset) by <IP> port \d+"),
+     rb"Connection (?:closed|reset) by <IP> port \d{1,5}"),
     # ssh_dispatch_run_fatal: Connection from 192.0.2.1 port 40022: Connection corrupted [preauth]
     (b"sshd", SURE, "broken protocol",
      rb"\w{1,40}: Connection (?:from|to) (?:invalid user <USER> |authenticating ?user root )?<IP>"
@@ -218,7 +218,7 @@ RULES = (
     # Timeout before authentication for connection from 192.0.2.1 to 198.51.100.1, pid = 4711
     (b"sshd", (SSH, "timeout"), "timeout before authentication",
      rb"Timeout before authentication for (?:connection from )?<IP>"
-     rb"(?: port \d+| to \S+, pid = .*)?"),
+     rb"(?: port \d{1,5}| to \S+, pid = .*)?"),
     # srclimit_penalise: ipv4: new 192.0.2.1/32 deferred penalty of 5 seconds for penalty: failed
     #   authentication                                        (an honest user gets that one as well)
     (b"sshd", (SSH, "penalty"), "penalty for failed logins",
@@ -287,7 +287,7 @@ RULES = (
     (b"postfix", (MTA, "reject"), "rejected relaying or recipient",
      rb"\w+: reject: (?:CONNECT|HELO|EHLO|MAIL|RCPT|VRFY|ETRN) from [\w.-]*\[<IP>\](?::\d+)?: "
      rb"(?:454 [\d.]+ (?=.*Relay access denied)|450 4\.1\.1 |450 4\.7\.\d+ Client host rejected: "
-     rb"cannot|5(?!52)\d\d ).*(?:>|proto=\w+)"),
+     rb"cannot|5(?!52)\d\d )(?:.*(?:>|proto=\w+)|.{1600,})"),  # cut at 2000 bytes
     # DNSBL rank 6 for [192.0.2.1]:40025
     (b"postfix", (MTA, "DNSBL"), "on block lists",
      rb"(?:DNSBL rank \d+ for|(?:BLACK|DENY)LISTED) \[<IP>\](?::\d+)?"),
@@ -350,7 +350,7 @@ def main(args):
     """Run the pipeline; args: the command line (list of str). Returns the exit code, 0 or 1."""
     options = Options(args)
     try:
-        allowed = allow_list(options.allow) if options.allow else []
+        allowed = allow_list(options.allow) if options.allow else None
     except (OSError, ValueError) as error:
         return complain(options.allow, error)
 
@@ -568,7 +568,7 @@ def blocks(log, show=None, whole=True):
     """
     with log, wiped(show):
         fifo = log.fileno() and stat.S_ISFIFO(os.fstat(log.fileno()).st_mode)
-        pieces = []  # of a line longer than a block: joined once, so the time stays linear
+        pieces, size = [], 0  # of a line not yet whole: joined once, so the time stays linear
         while True:
             if fifo:
                 await_writer(log)
@@ -580,9 +580,10 @@ def blocks(log, show=None, whole=True):
             end = data.rfind(b"\n")
             if end >= 0:
                 yield b"".join(pieces) + data[:end]
-                pieces = []
+                pieces, size = [], 0
             pieces.append(data[end + 1:])
-            if not whole and len(pieces) > 1:
+            size += len(pieces[-1])
+            if size > BLOCK and not whole:
                 pieces = [b"\0"]
         if any(pieces):
             yield b"".join(pieces)
@@ -632,12 +633,14 @@ def candidates(block, words):
     if 2 * sum(1 for _ in places(sample, words)) > sample.count(b"\n"):
         return block.split(b"\n")
     found = {}
+    start = end = 0
     for at in places(block, words):
-        start = block.rfind(b"\n", 0, at) + 1
-        if start not in found:
-            end = block.find(b"\n", at)
-            found[start] = block[start:end] if end >= 0 else block[start:]
-    return list(found.values())
+        if not start <= at < end:
+            start, end = block.rfind(b"\n", 0, at) + 1, block.find(b"\n", at)
+            if end < 0:
+                end = len(block)
+            found[start] = block[start:end]
+    return [found[start] for start in sorted(found)]
 
 
 def places(block, words):
@@ -808,7 +811,8 @@ OCTETS = {b"%d" % octet: number(b"%d" % octet) for octet in range(256)}
 
 
 def allow_list(path):
-    """The networks of --allow's file (str): a list of what network() returns.
+    """The networks of --allow's file (str): the first and last addresses of each, (4 or 6, int),
+    as two sorted lists, those that touch made one.
 
     Raises OSError; ValueError that names the first line that is neither address nor network: a
     list read by halves would lock somebody out.
@@ -822,28 +826,38 @@ def allow_list(path):
                 if allowed[-1] is None:
                     raise ValueError("line %d: neither address nor network: %s"
                                      % (number, visible(text)))
-    return allowed
+    firsts, lasts = [], []
+    for first, last in sorted(allowed):
+        if lasts and first <= lasts[-1]:
+            lasts[-1] = max(lasts[-1], last)
+        else:
+            firsts.append(first)
+            lasts.append(last)
+    return firsts, lasts
 
 
 def is_allowed(entry, allowed):
     """Whether an entry (bytes) of the table holds, or lies in, one of the allowed networks."""
+    import bisect
+    firsts, lasts = allowed
     for word in entry.split(b"#")[0].split():
         block = network(word)
-        if block and any(block[0] == version and block[1] <= last and first <= block[2]
-                         for version, first, last in allowed):
-            return True
+        if block:
+            before = bisect.bisect_right(firsts, block[1]) - 1
+            if before >= 0 and lasts[before] >= block[0]:
+                return True
     return False
 
 
 def network(text):
     """An address or network (bytes), short forms as pf knows them (10.1 is 10.1.0.0/16).
 
-    Returns (4 or 6, first address, last address) with the addresses as int, or None.
+    Returns its first and its last address, each as (4 or 6, int), or None.
     """
     try:
         if text.count(b".") == 3 and not text.strip(b"0123456789."):
             address = int.from_bytes(bytes(map(int, text.split(b"."))), "big")
-            return 4, address, address
+            return (4, address), (4, address)
         import ipaddress
         # leading zeros are decimal to pf; Pythons differ about them
         host, slash, bits = re.sub(rb"\b0+(?=[0-9])", b"", text).decode("ascii").partition("/")
@@ -854,7 +868,11 @@ def network(text):
             bits = bits or str(8 * len(octets))
             host = ".".join((octets + ["0", "0", "0"])[:max(4, len(octets))])
         found = ipaddress.ip_network(host + "/" + bits if bits else host, strict=False)
-        return found.version, int(found.network_address), int(found.broadcast_address)
+        mapped = getattr(found.network_address, "ipv4_mapped", None)
+        if mapped and found.prefixlen >= 96:
+            found = ipaddress.ip_network((int(mapped), found.prefixlen - 96))
+        return tuple((found.version, int(address))
+                     for address in (found.network_address, found.broadcast_address))
     except ValueError:
         return None
 
@@ -923,6 +941,8 @@ def remove_leftover(path):
         time.sleep(0.05)
     except FileNotFoundError:
         pass  # a rival was faster
+    except OSError as error:
+        raise OSError(error.errno, "%s is in the way: %s" % (path, error.strerror))
 
 
 def stands(fd, path):
@@ -972,13 +992,19 @@ def careful_attackers(options, night):
     days = Days(options.now, options.days)
     night.range = days.range
     judge = Judge(night.why, options.explain)
+    seen = set()  # a log given twice, or given and found as rotated, is read once
     for path in options.maillog + options.authlog:
         for name, log in generations(path, days.first):
             tally = Tally(name)
             night.tallies.append(tally)
             try:
+                log = log or open_log(name)
                 judge.last = None
-                for block in blocks(log or open_log(name), options.alive and name, whole=False):
+                face = os.fstat(log.fileno())
+                if stat.S_ISREG(face.st_mode) and (face.st_dev, face.st_ino) in seen:
+                    continue
+                seen.add((face.st_dev, face.st_ino))
+                for block in blocks(log, options.alive and name, whole=False):
                     lines = days.in_range(block.split(b"\n"))
                     tally.add(block, len(lines), judge.lines(lines))
             except Exception as error:  # each unpacker has errors of its own

@@ -105,6 +105,7 @@ PIECES += ["%s%s%s" % ends for ends in (
     (" ", FRAMED, " port 22 [preauth]"), (" ", FRAMED, " port 22"), ("[", FRAMED, "]"),
     ("unknown[", FRAMED, "]"), ("rip=", FRAMED, ", lip=1"), (",", FRAMED, "): "),
     (">, method=PLAIN, rip=", FRAMED, ", lip=1"), (" rhost=", FRAMED, "  user=x"))]
+PIECES += [" from %s port " % FRAMED + "2" * 88, "' from %s port " % FRAMED + "2" * 88]
 PIECES += ["'", '"', ">", ">, ", "[", "]", "(", ")", "): ", "<", " ", ",", "x", "root", "bob", "\n",
            "\0" * 20, "\0" * 60, "\\"]
 

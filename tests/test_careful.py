@@ -84,6 +84,16 @@ def test_rules_take_linear_time():
         for text in (message * (1000000 // (len(message) or 1)), message + b" " * 1000000,
                      message[:-1] + message[-20:] * 50000):
             judge.lines([head + b": " + text])
+    repeated = b"Apr  8 12:00:00 mail %s[1]: message repeated 2 times: [ %s"
+    for line in (
+            repeated % (b"smtpd", b'0123456789abcdef smtp failed-command command="AUTH '
+                        + b'" result="5' * 100000),
+            repeated % (b"dovecot", b"imap-login: Disconnected (auth failed, 1 attempts): user=<"
+                        + b">, rip=1.2.3.4, " * 100000),
+            b"Apr  8 12:00:00" + b"a/" * 500000, b"Apr  8 12:00:00 mail " + b"a/" * 500000,
+            b"2018-04-08T12:00:00." + b"1" * 1000000, b"Apr  8 12:00:00 " + b"a " * 500000,
+            b"1:00:00" * 150000, b"Apr  8 12:00:00" + b" ab" * 300000):
+        judge.lines([line])
 
 
 def test_nobody_can_be_framed():
@@ -340,6 +350,42 @@ def test_lines_without_a_stamp_are_counted(host):
     host.write("authlog", b"no stamp at all\nApr 99 sshd\nApr  8 12:00:00 mail x[1]: y\n")
     code, _, err = host.run("-c", "-n", "-v")
     assert code == 0 and "could not be read: 1" in err
+
+
+def test_a_log_given_twice_counts_once(host):
+    line = b"Apr  8 12:00:00 mail sshd[1]: Failed password for bob from 192.0.2.7 port 22 ssh2\n"
+    host.write("authlog", line * 3)
+    host.write("authlog.0", b"")
+    os.symlink("authlog", host.path("link"))
+    for option in ("-m", "-a"):
+        for name in ("authlog", "link"):
+            assert careful(host, option, host.path(name), "-a", host.path("authlog")) == []
+    host.write("authlog.0", line * 3)
+    assert careful(host, "-a", host.path("authlog"), "-a", host.path("authlog.0"), "-k", "7") == []
+    assert careful(host, "-k", "6") == ["192.0.2.7"]
+
+
+@pytest.mark.parametrize("short", range(-2, 3))
+@pytest.mark.parametrize("newline", [b"", b"\n"])
+def test_lines_at_the_borders_of_blocks(host, short, newline):
+    line = b"Apr  8 12:00:00 mail sshd[1]: Invalid user x from 192.0.2.%d port 22"
+    size = logcheck.BLOCK - short - len(line % 7) - 1
+    filler = b"Apr  8 12:00:00 mail x[1]: %s\n"
+    filler %= b"y" * (size - len(filler) + 2)
+    host.write("authlog", filler + line % 7 + b"\n" + line % 8 + newline)
+    assert careful(host) == ["192.0.2.7", "192.0.2.8"]
+
+
+def test_a_line_that_comes_in_pieces(host):
+    """Short reads, from a pipe, are no long line."""
+    script = ("printf 'line\\n'; sleep .2; printf 'Apr  8 12:00:00 m sshd[1]: Invalid user a'; "
+              "sleep .2; printf ' from 192.0.2.1 port 22\\n'")
+    with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE) as writer:
+        done = subprocess.run(
+            [sys.executable, tools.SCRIPT, "-c", "-n", "--no-pf", "--now", "2018-04-09 01:30",
+             "-m", "/dev/null", "-a", "-", "-e", host.path("bruteforce")],
+            stdin=writer.stdout, stdout=subprocess.PIPE, env=host.environment)
+    assert done.stdout == b"192.0.2.1\n"
 
 
 # hostile sizes

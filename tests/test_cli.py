@@ -296,6 +296,22 @@ def test_help(host, option):
     assert max(map(len, out.splitlines())) < 80 and out.count(b"\n") < 40
 
 
+def test_report_shows_the_first_line_also_where_suspicious_lines_are_few(host):
+    quiet = b"Apr  8 12:00:00 mail x[1]: quiet\n" * 200
+    host.write("authlog", quiet + b"Apr  8 13:00:00 m sshd[1]: invalid FIRST from 192.0.2.5\n"
+               + quiet + b"Apr  8 14:00:00 m sshd[1]: root SECOND from 192.0.2.5\n")
+    err = host.run("-v")[2]
+    assert "FIRST" in err and "SECOND" not in err
+
+
+def test_line_of_root_root_root(host):
+    """A long line that holds nothing but a word is read once, not once a word."""
+    host.write("authlog", b"Apr  8 12:00:00 m sshd[1]: " + b"x" * 5000 + b"root" * 5000000 + b"\n"
+               + ATTACK % b"192.0.2.1")
+    assert host.run() == (0, b"", "")
+    assert host.read() == TABLE
+
+
 def test_line_of_50_megabytes(host):
     host.write("authlog", b"x" * 50000000 + b" root 192.0.2.9" + b"\n" + ATTACK % b"192.0.2.1")
     assert host.run() == (0, b"", "")

@@ -129,7 +129,7 @@ def loadable(entry):
 
 def without_unloadable(table):
     """What logcheck.py makes of the pipeline's table (bytes): it leaves out what pf refuses."""
-    return b"".join(line for line in table.splitlines(True) if loadable(line.rstrip(b"\n")))
+    return b"".join(line + b"\n" for line in table.split(b"\n")[:-1] if loadable(line))
 
 
 def first_difference(one, other):
