@@ -19,4 +19,5 @@ if ! "$python" -c 'import pytest' 2>/dev/null; then
     fi
     python=$top/.venv/bin/python
 fi
+unset MAKEFLAGS MFLAGS MAKELEVEL # the tests' own calls of make are no part of this one
 exec "$python" -m pytest -p no:cacheprovider "$@"
