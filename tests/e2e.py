@@ -649,6 +649,7 @@ def furnish():
         subprocess.run(["chpasswd"], input=("%s:%s" % (user, password)).encode(), check=True)
     write("/etc/dovecot/users", "".join("%s:%s\n" % pair for pair in PASSWORDS.items()))
     hashed = run("openssl", "passwd", "-6", PASSWORDS["alice"]).strip()
+    os.makedirs("/etc/mail", exist_ok=True)
     write("/etc/mail/creds", "alice\t%s\n" % hashed)
     for user, home in (("opensmtpd", "/var/lib/opensmtpd/empty"), ("opensmtpq", "/nonexistent")):
         run("useradd", "--system", "--user-group", "--home-dir", home, user)
