@@ -49,7 +49,8 @@ class Host:
             if option not in options:
                 command += [option, self.path(name)]
         done = subprocess.run(command + list(options), env=dict(self.environment, **environment),
-                              input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                              input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=120)  # so that what hangs fails
         return done.returncode, done.stdout, done.stderr.decode()
 
 
