@@ -33,6 +33,7 @@ import contextlib
 import errno
 import fcntl
 import itertools
+import marshal
 import os
 import re
 import signal
@@ -51,6 +52,7 @@ COUNT = 5  # careful mode: countable failures that make an attacker
 WAIT = 60  # seconds to wait for a rival's lock, or for somebody to write to a log that is a FIFO
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # what ends a run from outside
 BLOCK = 256 * 1024  # bytes read at a time
+LARGE = 4 * BLOCK  # bytes of log from which on a process of its own pays
 SAMPLE = 16384  # bytes of it from which to tell whether a word in it is rare
 
 USAGE = """\
@@ -465,12 +467,31 @@ def moment(text):
 
 
 class Night:
-    """What reading the logs brought: the range (two str), a tally a log, why each address was
-    found ({address: Finding}, where somebody wants to know), lines whose stamp could not be read.
+    """What reading the logs brought: the range (two str), a tally a log, the addresses found (set),
+    why each was ({address: Finding}, where somebody wants to know), lines whose stamp could not be
+    read, and the exit code so far.
     """
 
     def __init__(self):
-        self.range, self.tallies, self.why, self.unread, self.status = ("", ""), [], {}, 0, 0
+        self.range, self.tallies, self.found, self.why = ("", ""), [], set(), {}
+        self.unread, self.status = 0, 0
+
+    def packed(self):
+        """What a process tells of its logs, in plain types."""
+        return ([vars(tally) for tally in self.tallies], self.found,
+                {address: finding.packed() for address, finding in self.why.items()},
+                self.unread, self.status)
+
+    def join(self, tallies, found, why, unread, status):
+        """Take in what another process packed()."""
+        for tally in tallies:
+            self.tallies.append(Tally(tally["path"]))
+            vars(self.tallies[-1]).update(tally)
+        self.found |= found
+        for address, finding in why.items():
+            self.why.setdefault(address, Finding()).join(*finding)
+        self.unread += unread
+        self.status = self.status or status
 
 
 class Tally:
@@ -498,6 +519,25 @@ class Finding:
         self.rule = self.line = self.counts = None
         self.hits, self.sure, self.delivered = 0, 0, False
 
+    def packed(self):
+        """All of it in plain types."""
+        return self.rule, self.line, self.hits, self.sure, self.counts, self.delivered
+
+    def join(self, rule, line, hits, sure, counts, delivered):
+        """Take in what another process, which read later logs, packed() of the same address."""
+        if not self.hits or sure and not self.sure:
+            self.rule, self.line = rule, line
+        self.hits += hits
+        self.sure += sure
+        self.delivered = self.delivered or delivered
+        for verdict, times in (counts or {}).items():
+            self.count(verdict, times)
+
+    def count(self, verdict, times):
+        """Count failures (int) that are no sure sign."""
+        counts = self.counts = self.counts or {}
+        counts[verdict] = counts.get(verdict, 0) + times
+
 
 def attackers(options, night):
     """The pipeline's first half, from both logs to their addresses (set of bytes)."""
@@ -506,23 +546,83 @@ def attackers(options, night):
     if start > end:
         say("range", "nothing found: %s sorts behind %s; careful mode (-c) knows dates"
             % night.range)
-    found = set()
-    logs = [(path, MAIL_WORDS, mail_suspects) for path in options.maillog]
-    logs += [(path, AUTH_WORDS, auth_suspects) for path in options.authlog]
-    for path, words, suspects in logs:
-        tally = Tally(path)
-        night.tallies.append(tally)
-        try:
-            for block in blocks(open_log(path), options.alive and path):
-                lines = in_range(candidates(block, words), start, end)
-                lines = suspects(lines)
-                found.update(addresses(lines))
-                if options.explain:
-                    tally.add(block, len(in_range(block.split(b"\n"), start, end)), len(lines))
-                    explain(lines, night.why)
-        except Exception as error:  # each unpacker has errors of its own
-            night.status = complain(path, error)
-    return found
+
+    def read(logs, night):
+        for path, words, suspects in logs:
+            tally = Tally(path)
+            night.tallies.append(tally)
+            try:
+                for block in blocks(open_log(path), options.alive and path):
+                    lines = in_range(candidates(block, words), start, end)
+                    lines = suspects(lines)
+                    night.found.update(addresses(lines))
+                    if options.explain:
+                        tally.add(block, len(in_range(block.split(b"\n"), start, end)), len(lines))
+                        explain(lines, night.why)
+            except Exception as error:  # each unpacker has errors of its own
+                night.status = complain(path, error)
+
+    at_once(read, [(path, MAIL_WORDS, mail_suspects) for path in options.maillog],
+            [(path, AUTH_WORDS, auth_suspects) for path in options.authlog], night)
+    return night.found
+
+
+def at_once(read, mail, auth, night):
+    """read(logs, night) for the logs of both (lists of tuples that begin with the path). Large ones
+    are read at the same time, as the shell runs a pipeline: authlog in a process of its own.
+    """
+    process = None
+    if min(map(size_of, (mail, auth))) >= LARGE:
+        process = start_reading(read, auth)
+    read(mail, night)
+    if process is None:
+        read(auth, night)
+        return
+    pid, answer = process
+    with answer:
+        packed = answer.read()
+    with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored
+        os.waitpid(pid, 0)
+    try:
+        night.join(*marshal.loads(packed))
+    except (EOFError, ValueError, TypeError):
+        night.status = complain(auth[0][0], "the process that read it was ended")
+
+
+def start_reading(read, logs):
+    """Start read(logs, night) in a process of its own. Returns its number and the file on which it
+    tells its night, packed() and marshalled; None if there is no process to be had.
+    """
+    try:
+        here, there = os.pipe()
+    except OSError:
+        return None
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(here)
+        os.close(there)
+        return None
+    if pid:
+        os.close(there)
+        return pid, open(here, "rb")
+    try:
+        os.close(here)
+        night = Night()
+        read(logs, night)
+        with open(there, "wb") as answer:
+            answer.write(marshal.dumps(night.packed()))
+    finally:
+        os._exit(0)
+
+
+def size_of(logs):
+    """The bytes in logs (list of tuples that begin with the path), as far as they are files."""
+    size = 0
+    for path, *_ in logs:
+        with contextlib.suppress(OSError):
+            size += os.path.getsize(path)
+    return size
 
 
 def time_range(now, days):
@@ -986,29 +1086,45 @@ def careful_attackers(options, night):
     """The addresses (set of bytes) that RULES find in both logs, rotated ones included: those
     with a sure sign, and those whose failures add up to --count.
     """
-    days = Days(options.now, options.days)
-    night.range = days.range
-    judge = Judge(night.why, options.explain)
-    seen = set()  # a log given twice, or given and found as rotated, is read once
-    for path in options.maillog + options.authlog:
-        for name, log in generations(path, days.first):
+    def read(logs, night):
+        days = Days(options.now, options.days)
+        judge = Judge(night.why, options.explain)
+        for name, log in logs:
             tally = Tally(name)
             night.tallies.append(tally)
+            judge.last = None
             try:
-                log = log or open_log(name)
-                judge.last = None
-                face = os.fstat(log.fileno())
-                if stat.S_ISREG(face.st_mode) and (face.st_dev, face.st_ino) in seen:
-                    continue
-                seen.add((face.st_dev, face.st_ino))
-                for block in blocks(log, options.alive and name, whole=False):
+                for block in blocks(log or open_log(name), options.alive and name, whole=False):
                     lines = days.in_range(block.split(b"\n"))
                     tally.add(block, len(lines), judge.lines(lines))
             except Exception as error:  # each unpacker has errors of its own
                 night.status = complain(name, error)
-    night.unread = days.unread
+        night.unread += days.unread
+
+    days = Days(options.now, options.days)
+    night.range = days.range
+    seen = set()
+    at_once(read, once(options.maillog, days.first, seen), once(options.authlog, days.first, seen),
+            night)
     return {address for address, finding in night.why.items()
             if is_attacker(finding, options.count)}
+
+
+def once(paths, since, seen):
+    """generations() of all paths (list of str), without a file in seen ({(device, inode)}): a log
+    given twice, or given and found as rotated, is read once.
+    """
+    logs = []
+    for path in paths:
+        for name, log in generations(path, since):
+            if log:
+                face = os.fstat(log.fileno())
+                if stat.S_ISREG(face.st_mode) and (face.st_dev, face.st_ino) in seen:
+                    log.close()
+                    continue
+                seen.add((face.st_dev, face.st_ino))
+            logs.append((name, log))
+    return logs
 
 
 class Days:
@@ -1182,8 +1298,7 @@ class Judge:
             if verdict == SURE:
                 finding.sure += times
             else:
-                counts = finding.counts = finding.counts or {}
-                counts[verdict] = counts.get(verdict, 0) + times
+                finding.count(verdict, times)
             failures += 1
         return failures
 
