@@ -109,15 +109,16 @@ MAIL = "mail login"  # one kind for SMTP, IMAP and POP3: Dovecot often checks Po
 
 # The name before "[pid]:" tells the daemon. With a slash in it, it is Postfix.
 DAEMONS = (
-    (rb"sshd(?:-session|-auth)?", b"sshd"),
-    (rb"[\w./-]+/(?:smtpd|postscreen)", b"postfix"),
-    (rb"dovecot(?:-auth)?|auth|(?:imap|pop3|managesieve|submission)-login", b"dovecot"),
-    (rb"smtpd", b"opensmtpd"),
+    (rb"sshd(?:-session|-auth)?(?:\[(?P<pid>\d+)\])?", b"sshd"),
+    (rb"[\w./-]+/(?:smtpd|postscreen)(?:\[\d+\])?", b"postfix"),
+    (rb"(?:dovecot(?:-auth)?|auth|(?:imap|pop3|managesieve|submission)-login)(?:\[\d+\])?", b"dovecot"),
+    (rb"smtpd(?:\[\d+\])?", b"opensmtpd"),
 )
 
-# "Apr  8 12:00:00 mail ", or with RFC 3339's stamp, or <facility.priority>, or an IPv6 address for
-# the host; what follows is the first word that ends in a colon
-STAMP_AND_HOST = rb"[^:]*:\d\d:\d\d[^: ]{0,20}(?::\d\d)?(?: [\da-fA-F:]+(?= ))?[^:]* "
+# "Apr  8 12:00:00 mail " (apart, for speed), or with RFC 3339's stamp, or <facility.priority>, or an
+# IPv6 address for the host; what follows is the first word that ends in a colon
+STAMP_AND_HOST = (rb"(?:[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d [\w.-]+ |"
+                  rb"[^:]*:\d\d:\d\d[^: ]{0,20}(?::\d\d)?(?: [\da-fA-F:]+(?= ))?[^:]* )")
 
 # rsyslog's way to say that a program said the same N times; sshd's prefixes are not its message
 REPEATED = (rb"(?:message repeated (?P<DAEMON>\d{1,6}) times: \[ (?=.*\]\r?\Z))?"
@@ -126,12 +127,12 @@ REPEATED = (rb"(?:message repeated (?P<DAEMON>\d{1,6}) times: \[ (?=.*\]\r?\Z))?
 # Short names in the patterns, replaced in this order.
 FIELDS = (
     (b"<USER>", rb".{0,300}"),  # typed; sshd makes up to four bytes of one
-    (b"<PORT>", rb"(?: port \d{1,5})?"),  # since OpenSSH 7
-    (b"<PRE>", rb"(?: \[preauth\])?"),  # since OpenSSH 5.9
-    (b"<HOST>", rb"[\w.-]+\[<IP>\](?::\d+)?"),  # Postfix allows no other bytes here
+    (b"<PORT>", rb"(?: port \d{1,5}|)"),  # since OpenSSH 7
+    (b"<PRE>", rb"(?: \[preauth\]|)"),  # since OpenSSH 5.9
+    (b"<HOST>", rb"[\w.-]+\[<IP>\](?::\d+|)"),  # Postfix allows no other bytes here
     (b"<PAM>", rb"logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*"),
     (b"<ID>", rb"(?P<session>[0-9a-f]{16})"),
-    (b"<IP>", rb"(?P<ip>\d{1,3}(?:\.\d{1,3}){3}"
+    (b"<IP>", rb"(?P<ip>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
               rb"|[\da-fA-F]{0,4}(?::[\da-fA-F]{0,4}){2,7}(?:(?:\.\d{1,3}){3})?)"),
 )
 
@@ -209,7 +210,7 @@ RULES = (
      rb"(?:Connection (?:closed|reset) by|Disconnected from) <IP><PORT> \[preauth\]"),
     # error: kex_exchange_identification: Connection closed by remote host
     # Connection closed by 192.0.2.1 port 40022    (alone, LogLevel VERBOSE: also a broken session)
-    (b"sshd", UNGREETED, "", rb"kex_exchange_identification: (?:Connection closed|read: ).*"),
+    (b"sshd", UNGREETED, "", rb"kex_exchange_identification: (?P<how>Connection closed|read: ).*"),
     (b"sshd", BROKE, "left before authentication",
      rb"Connection (?:closed|reset) by <IP> port \d{1,5}"),
     # ssh_dispatch_run_fatal: Connection from 192.0.2.1 port 40022: Connection corrupted [preauth]
@@ -252,12 +253,12 @@ RULES = (
 
     # disconnect from unknown[192.0.2.1] ehlo=1 auth=0/1 quit=1 commands=2/3
     (b"postfix", SURE, "unknown client, no login, no delivery",
-     rb"disconnect from unknown\[<IP>\](?::\d+)?(?!.* (?:auth|data|bdat)=[1-9]) .*"),
+     rb"disconnect from unknown\[<IP>\](?::\d+|)(?!.* (?:auth|data|bdat)=[1-9]) .*"),
     # disconnect from unknown[192.0.2.1]                                          (before Postfix 3)
     (b"postfix", LEFT, "unknown client, no delivery",
-     rb"disconnect from unknown\[<IP>\](?::\d+)?"),
+     rb"disconnect from unknown\[<IP>\](?::\d+|)"),
     # 4F1A2B3C4D: client=unknown[192.0.2.1]
-    (b"postfix", DELIVERED, "", rb"\w+: client=unknown\[<IP>\](?::\d+)?(?:, .*)?"),
+    (b"postfix", DELIVERED, "", rb"\w+: client=unknown\[<IP>\](?::\d+|)(?:, .*)?"),
     # disconnect from host.example.net[192.0.2.1] ehlo=1 auth=0/3 commands=1/4
     (b"postfix", (MAIL, "auth=0/N"), "failed login",
      rb"disconnect from <HOST>(?: (?:helo|ehlo|starttls)=\S+){0,3} auth=0/(?P<n>\d{1,6})(?: .*)?"),
@@ -280,25 +281,25 @@ RULES = (
     # lost connection after CONNECT from unknown[192.0.2.1]   (3.10: "NOQUEUE: lost connection ...")
     (b"postfix", SURE, "unknown client broke off",
      rb"(?:\w+: )?(?:lost connection|timeout) after (?:CONNECT|HELO|EHLO|STARTTLS|UNKNOWN|VRFY|"
-     rb"HELP) from unknown\[<IP>\](?::\d+)?"),
+     rb"HELP) from unknown\[<IP>\](?::\d+|)"),
     # lost connection after AUTH from host.example.net[192.0.2.1]
     (b"postfix", (MAIL, "broke off"), "broke off after AUTH",
      rb"(?:\w+: )?(?:lost connection|timeout) after AUTH from <HOST>"),
     # NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 454 4.7.1 <a@example.org>: Relay access denied;
     #   from=<b@example.net> to=<a@example.org> proto=ESMTP helo=<x>   (another end after a login)
     (b"postfix", (MTA, "reject"), "rejected relaying or recipient",
-     rb"\w+: reject: (?:CONNECT|HELO|EHLO|MAIL|RCPT|VRFY|ETRN) from [\w.-]*\[<IP>\](?::\d+)?: "
+     rb"\w+: reject: (?:CONNECT|HELO|EHLO|MAIL|RCPT|VRFY|ETRN) from [\w.-]*\[<IP>\](?::\d+|): "
      rb"(?:454 [\d.]+ (?=.*Relay access denied)|450 4\.1\.1 |450 4\.7\.\d+ Client host rejected: "
      rb"cannot|5(?!52)\d\d )(?:.*(?:>|proto=\w+)|.{1600,})"),  # cut at 2000 bytes
     # DNSBL rank 6 for [192.0.2.1]:40025
     (b"postfix", (MTA, "DNSBL"), "on block lists",
-     rb"(?:DNSBL rank \d+ for|(?:BLACK|DENY)LISTED) \[<IP>\](?::\d+)?"),
+     rb"(?:DNSBL rank \d+ for|(?:BLACK|DENY)LISTED) \[<IP>\](?::\d+|)"),
     # PREGREET 14 after 0.04 from [192.0.2.1]:40025: EHLO x\r\n
     # HANGUP after 0.3 from [192.0.2.1]:40025 in tests before SMTP handshake
     # COMMAND PIPELINING from [192.0.2.1]:40025 after HELO: MAIL FROM:<a@example.net>
     (b"postfix", SURE, "failed postscreen's tests",
      rb"(?:(?:PREGREET \d+|HANGUP) after [\d.]+|COMMAND (?:COUNT|TIME|LENGTH) LIMIT|COMMAND "
-     rb"PIPELINING|BARE NEWLINE|NON-SMTP COMMAND) from \[<IP>\](?::\d+)?(?::| in| after) .*"),
+     rb"PIPELINING|BARE NEWLINE|NON-SMTP COMMAND) from \[<IP>\](?::\d+|)(?::| in| after) .*"),
 
     # imap-login: Disconnected (auth failed, 3 attempts in 14 secs): user=<bob>, method=PLAIN,
     #   rip=192.0.2.1, lip=198.51.100.1, TLS, session=<Jd8F2>
@@ -346,6 +347,22 @@ RULES = (
     (b"opensmtpd", (MAIL, "authentication"), "failed login",
      rb"<ID> smtp (?:event=)?authentication .*result=permfail"),
 )
+
+# How the messages begin that RULES know (after a letter, patterns): most lines of most logs begin
+# otherwise, and to look for these in whole blocks takes a fifth of the time of matching all lines.
+BEGINNINGS = (
+    rb"message repeated", rb"Invalid", rb"Illegal", rb"Failed", rb"Postponed", rb"maximum",
+    rb"Disconnecting", rb"Disconnected(?! from user |: Logged out)", rb"User ",
+    rb"pam_\w+\([^)\n]*\): a", rb"(pam_unix\)", rb"PAM", rb"Authentication (?:t|failure d)", rb"Did not",
+    rb"ROOT", rb"Bad", rb"banner", rb"Unable", rb"Protocol", rb"probed", rb"scanned", rb"Connection",
+    rb"refused", rb"Received(?! .*: ?11: disconnected by user$)", rb"kex_", rb"Timeout",
+    rb"srclimit", rb"drop",
+    rb"disconnect from (?:unknown|\S+ (?:(?:helo|ehlo|starttls)=\S+ ){0,3}auth=0/)",
+    rb"client=unknown", rb"warning: (?:\S+: SASL|AUTH|non-SMTP)", rb"improper", rb"too many",
+    rb"lost", rb"timeout", rb"reject: ", rb"DNSBL", rb"BLACK", rb"DENY", rb"PREGREET", rb"HANGUP",
+    rb"COMMAND", rb"BARE", rb"NON-SMTP",
+    rb"Aborted", rb"Login aborted", rb"unknown user", rb"password mismatch", rb"Password mismatch",
+    rb"invalid cred", rb"Invalid cred", rb"pam_authenticate", rb"smtp-in")
 
 
 def main(args):
@@ -853,6 +870,7 @@ def update(options, allowed, known, found):
     return old, table, left_out
 
 
+QUAD = rb"(?:%s\.){3}%s" % ((rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])",) * 2)
 NUMERIC = re.compile(rb"[0-9.]+")
 LOADABLE = re.compile(rb"(?:%s\.){0,3}%s" % ((rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2))
 UNLOADABLE = "pf could not load it"
@@ -1089,14 +1107,19 @@ def careful_attackers(options, night):
     def read(logs, night):
         days = Days(options.now, options.days)
         judge = Judge(night.why, options.explain)
+        beginnings = compile_beginnings()
         for name, log in logs:
             tally = Tally(name)
             night.tallies.append(tally)
             judge.last = None
             try:
                 for block in blocks(log or open_log(name), options.alive and name, whole=False):
-                    lines = days.in_range(block.split(b"\n"))
-                    tally.add(block, len(lines), judge.lines(lines))
+                    # a report counts all lines in range
+                    lines = block.split(b"\n") if options.explain else messages(block, beginnings)
+                    lines = days.in_range(lines)
+                    matched = judge.lines(lines)
+                    if options.explain:
+                        tally.add(block, len(lines), matched)
             except Exception as error:  # each unpacker has errors of its own
                 night.status = complain(name, error)
         night.unread += days.unread
@@ -1125,6 +1148,28 @@ def once(paths, since, seen):
                 seen.add((face.st_dev, face.st_ino))
             logs.append((name, log))
     return logs
+
+
+def messages(block, beginnings):
+    """The lines (list of bytes) of a block (bytes) that RULES need to see: all of them, or where
+    few begin as one of theirs does, those, and the last, which the next block may say "last message
+    repeated" of.
+    """
+    sample = block[:SAMPLE]
+    if (2 * len(beginnings.findall(sample)) > sample.count(b"\n")
+            or b"last message repeated" in block):
+        return block.split(b"\n")
+    lines, end = [], 0
+    for found in beginnings.finditer(block):
+        at = found.start()
+        if at >= end:
+            end = block.find(b"\n", at)
+            if end < 0:
+                end = len(block)
+            lines.append(block[block.rfind(b"\n", 0, at) + 1:end])
+    if end < len(block):
+        lines.append(block[block.rfind(b"\n") + 1:])
+    return lines
 
 
 class Days:
@@ -1254,44 +1299,34 @@ class Judge:
 
     def lines(self, lines):
         """Judge log lines (list of bytes) in their order. Returns how many tell of a failure."""
-        failures = 0
+        failures, last = 0, self.last
         rules, findings, explain = self.rules, self.findings, self.explain
         for found in map(self.match, lines):
             if found is None:
-                self.last = None
+                last = None
                 continue
             verdict, rule, address, session, repeat, number = rules[found.lastindex]
-            times = int(found.group(repeat) or 1)
-            if number:
-                times *= int(found.group(number) or 1)
             if verdict == AGAIN:
-                if self.last is None:
+                if last is None:
                     continue
-                finding, verdict, rule = self.last
+                finding, verdict, rule = last
             else:
-                self.last = None
-                if verdict == UNGREETED:
-                    self.sessions[found.group(session)] = b""
-                    continue
-                if verdict == BROKE:
-                    greeted = self.sessions.pop(found.group(session), None) is None
-                    verdict = (SSH, "closed") if greeted else SURE
-                if address:
-                    address = found.group(address)
-                else:
-                    address = self.sessions.get(found.group(session))
-                if verdict == PEER:
-                    self.sessions[found.group(session)] = address
-                    continue
-                if address not in findings:
-                    findings[address] = self.finding(address)
-                finding = findings[address]
+                last = None
+                text = found.group(address)
+                if session:
+                    verdict, text = self.in_session(found.group(session), verdict, text)
+                if text not in findings:
+                    findings[text] = self.finding(text)
+                finding = findings[text]
                 if finding is None:
                     continue
                 if verdict == DELIVERED:
                     finding.delivered = True
                     continue
-                self.last = finding, verdict, rule
+                last = finding, verdict, rule
+                if verdict == SURE and not explain:
+                    findings[text] = None  # nobody wants to know more of it: saves a tenth
+            times = int(found.group(repeat) or 1) * int(number and found.group(number) or 1)
             if explain and (not finding.hits or verdict == SURE and not finding.sure):
                 finding.line, finding.rule = found.string, rule
             finding.hits += times
@@ -1300,7 +1335,23 @@ class Judge:
             else:
                 finding.count(verdict, times)
             failures += 1
+        self.last = last
         return failures
+
+    def in_session(self, session, verdict, text):
+        """What a line tells in its session (bytes): the verdict, and the address as logged (bytes,
+        or None if the line is no failure).
+        """
+        if verdict == UNGREETED:
+            self.sessions[session], text = b"", None
+        elif verdict == PEER:
+            self.sessions[session], text = text, None
+        elif verdict == BROKE:
+            greeted = self.sessions.pop(session, None) is None
+            verdict = (SSH, "closed") if greeted else SURE
+        else:
+            text = self.sessions.get(session)
+        return verdict, text
 
     def finding(self, text):
         """The Finding of an address as logged (bytes, or None), made if there is none; None for
@@ -1310,10 +1361,15 @@ class Judge:
         return address and self.why.setdefault(address, Finding())
 
 
+ORDINARY = re.compile(rb"(?!0|127|169\.254|2[23])(?:%s)" % QUAD)
+
+
 def canonical(text):
     """An address as logged (bytes) in its one spelling (RFC 5952), or None if it is none that an
     attacker can have.
     """
+    if ORDINARY.fullmatch(text):
+        return text  # as most are, in a tenth of the time
     import ipaddress
     try:
         address = ipaddress.ip_address(text.decode())
@@ -1329,32 +1385,47 @@ def canonical(text):
 def compile_rules():
     """All RULES as one pattern of a log line.
 
-    Returns its fullmatch and, by the number of a rule's group, (verdict, rule, the numbers of the
-    groups of address, session or pid, "message repeated N" and attempts; None if there is none).
+    Returns its fullmatch and, by the number of the last group that took part in a match, (verdict,
+    rule, the numbers of the groups of address, session or pid, "message repeated N" and attempts;
+    0 if there is none).
     """
-    patterns, about = [], {}
+    patterns, about = [], []
     for program, daemon in DAEMONS:
         rules = []
         for number, (name, verdict, rule, pattern) in enumerate(RULES):
             if name == daemon:
                 for short, long in FIELDS:
                     pattern = pattern.replace(short, long)
-                pattern = re.sub(rb"\(\?P<(\w+)>", b"(?P<\\1_%d>" % number, pattern)
-                # the group that tells the rule stands last: a literal in front fails at once
-                rules.append(b"%s(?P<rule_%d>)" % (pattern, number))
-                about[number] = verdict, rule, daemon.decode()
+                rules.append(re.sub(rb"\(\?P<(\w+)>", b"(?P<\\1_%d>" % number, pattern))
+                about.append((number, verdict, rule, daemon.decode()))
         message = REPEATED.replace(b"DAEMON", daemon) % b"|".join(rules)
-        patterns.append(b"(?:%s)(?:\\[(?P<%s_pid>\\d+)\\])?: %s" % (program, daemon, message))
-    patterns.append(rb"last message repeated (?P<again_times>\d{1,6}) times?(?P<again>)")
+        patterns.append(b"%s: %s" % (program, message))
+    patterns.append(rb"last message repeated (?P<again>\d{1,6}) times?")
     whole = re.compile(STAMP_AND_HOST + b"(?:%s)\r?" % b"|".join(patterns))
-    groups = whole.groupindex.get
-    rules = {groups("again"): (AGAIN, None, None, None, groups("again_times"), None)}
-    for number, (verdict, rule, daemon) in about.items():
-        rules[groups("rule_%d" % number)] = (
-            verdict, rule, groups("ip_%d" % number),
-            groups("session_%d" % number) or groups(daemon + "_pid"),
-            groups(daemon), groups("n_%d" % number))
+
+    def group(name):
+        return whole.groupindex.get(name, 0)
+
+    rules = {group("again"): (AGAIN, None, 0, 0, group("again"), 0)}
+    for number, verdict, rule, daemon in about:
+        session = group("session_%d" % number)
+        if verdict in (UNGREETED, BROKE):
+            session = group("pid")
+        for name in ("ip", "session", "n", "how"):
+            if group("%s_%d" % (name, number)):
+                rules[group("%s_%d" % (name, number))] = (
+                    verdict, rule, group("ip_%d" % number), session, group(daemon),
+                    group("n_%d" % number))
     return whole.fullmatch, rules
+
+
+def compile_beginnings():
+    """All BEGINNINGS as one pattern to search for; by their first letters, which halves its time."""
+    letters = {}
+    for pattern in BEGINNINGS:
+        letters.setdefault(re.escape(pattern[:1]), []).append(pattern[1:])
+    groups = [b"%s(?:%s)" % (letter, b"|".join(rest)) for letter, rest in letters.items()]
+    return re.compile(b": (?:%s|[0-9a-f]{16}[ :])" % b"|".join(groups), re.MULTILINE)
 
 
 def is_attacker(finding, count):
