@@ -113,7 +113,8 @@ MAIL = "mail login"  # one kind for SMTP, IMAP and POP3: Dovecot often checks Po
 DAEMONS = (
     (rb"sshd(?:-session|-auth)?(?:\[(?P<pid>\d+)\])?", b"sshd"),
     (rb"[\w./-]+/(?:smtpd|postscreen)(?:\[\d+\])?", b"postfix"),
-    (rb"(?:dovecot(?:-auth)?|auth|(?:imap|pop3|managesieve|submission)-login)(?:\[\d+\])?", b"dovecot"),
+    (rb"(?:dovecot(?:-auth)?|auth|(?:imap|pop3|managesieve|submission)-login)(?:\[\d+\])?",
+     b"dovecot"),
     (rb"smtpd(?:\[\d+\])?", b"opensmtpd"),
 )
 
@@ -129,13 +130,14 @@ REPEATED = (rb"(?:message repeated (?P<DAEMON>\d{1,6}) times: \[ (?=.*\]\r?\Z))?
 # Short names in the patterns, replaced in this order.
 FIELDS = (
     (b"<USER>", rb".{0,300}"),  # typed; sshd makes up to four bytes of one
-    (b"<PORT>", rb"(?: port \d{1,5}|)"),  # since OpenSSH 7
-    (b"<PRE>", rb"(?: \[preauth\]|)"),  # since OpenSSH 5.9
-    (b"<HOST>", rb"[\w.-]+\[<IP>\](?::\d+|)"),  # Postfix allows no other bytes here
+    (b"<PORT>", rb"(?: port \d{1,5})?"),  # since OpenSSH 7
+    (b"<PRE>", rb"(?: \[preauth\])?"),  # since OpenSSH 5.9
+    (b"<HOST>", rb"[\w.-]+\[<IP>\](?::\d+)?"),  # Postfix allows no other bytes here
     (b"<PAM>", rb"logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*"),
     (b"<ID>", rb"(?P<session>[0-9a-f]{16})"),
     (b"<IP>", rb"(?P<ip>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
-              rb"|[\da-fA-F]{0,4}(?::[\da-fA-F]{0,4}){2,7}(?:(?:\.\d{1,3}){3})?)"),
+              rb"|[\da-fA-F]{0,4}:[\da-fA-F]{0,4}:[\da-fA-F]{0,4}(?::[\da-fA-F]{0,4}){0,5}"
+              rb"(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?)"),
 )
 
 RULES = (
@@ -255,12 +257,12 @@ RULES = (
 
     # disconnect from unknown[192.0.2.1] ehlo=1 auth=0/1 quit=1 commands=2/3
     (b"postfix", SURE, "unknown client, no login, no delivery",
-     rb"disconnect from unknown\[<IP>\](?::\d+|)(?!.* (?:auth|data|bdat)=[1-9]) .*"),
+     rb"disconnect from unknown\[<IP>\](?::\d+)?(?!.* (?:auth|data|bdat)=[1-9]) .*"),
     # disconnect from unknown[192.0.2.1]                                          (before Postfix 3)
     (b"postfix", LEFT, "unknown client, no delivery",
-     rb"disconnect from unknown\[<IP>\](?::\d+|)"),
+     rb"disconnect from unknown\[<IP>\](?::\d+)?"),
     # 4F1A2B3C4D: client=unknown[192.0.2.1]
-    (b"postfix", DELIVERED, "", rb"\w+: client=unknown\[<IP>\](?::\d+|)(?:, .*)?"),
+    (b"postfix", DELIVERED, "", rb"\w+: client=unknown\[<IP>\](?::\d+)?(?:, .*)?"),
     # disconnect from host.example.net[192.0.2.1] ehlo=1 auth=0/3 commands=1/4
     (b"postfix", (MAIL, "auth=0/N"), "failed login",
      rb"disconnect from <HOST>(?: (?:helo|ehlo|starttls)=\S+){0,3} auth=0/(?P<n>\d{1,6})(?: .*)?"),
@@ -283,25 +285,25 @@ RULES = (
     # lost connection after CONNECT from unknown[192.0.2.1]   (3.10: "NOQUEUE: lost connection ...")
     (b"postfix", SURE, "unknown client broke off",
      rb"(?:\w+: )?(?:lost connection|timeout) after (?:CONNECT|HELO|EHLO|STARTTLS|UNKNOWN|VRFY|"
-     rb"HELP) from unknown\[<IP>\](?::\d+|)"),
+     rb"HELP) from unknown\[<IP>\](?::\d+)?"),
     # lost connection after AUTH from host.example.net[192.0.2.1]
     (b"postfix", (MAIL, "broke off"), "broke off after AUTH",
      rb"(?:\w+: )?(?:lost connection|timeout) after AUTH from <HOST>"),
     # NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 454 4.7.1 <a@example.org>: Relay access denied;
     #   from=<b@example.net> to=<a@example.org> proto=ESMTP helo=<x>   (another end after a login)
     (b"postfix", (MTA, "reject"), "rejected relaying or recipient",
-     rb"\w+: reject: (?:CONNECT|HELO|EHLO|MAIL|RCPT|VRFY|ETRN) from [\w.-]*\[<IP>\](?::\d+|): "
+     rb"\w+: reject: (?:CONNECT|HELO|EHLO|MAIL|RCPT|VRFY|ETRN) from [\w.-]*\[<IP>\](?::\d+)?: "
      rb"(?:454 [\d.]+ (?=.*Relay access denied)|450 4\.1\.1 |450 4\.7\.\d+ Client host rejected: "
      rb"cannot|5(?!52)\d\d )(?:.*(?:>|proto=\w+)|.{1600,})"),  # cut at 2000 bytes
     # DNSBL rank 6 for [192.0.2.1]:40025
     (b"postfix", (MTA, "DNSBL"), "on block lists",
-     rb"(?:DNSBL rank \d+ for|(?:BLACK|DENY)LISTED) \[<IP>\](?::\d+|)"),
+     rb"(?:DNSBL rank \d+ for|(?:BLACK|DENY)LISTED) \[<IP>\](?::\d+)?"),
     # PREGREET 14 after 0.04 from [192.0.2.1]:40025: EHLO x\r\n
     # HANGUP after 0.3 from [192.0.2.1]:40025 in tests before SMTP handshake
     # COMMAND PIPELINING from [192.0.2.1]:40025 after HELO: MAIL FROM:<a@example.net>
     (b"postfix", SURE, "failed postscreen's tests",
      rb"(?:(?:PREGREET \d+|HANGUP) after [\d.]+|COMMAND (?:COUNT|TIME|LENGTH) LIMIT|COMMAND "
-     rb"PIPELINING|BARE NEWLINE|NON-SMTP COMMAND) from \[<IP>\](?::\d+|)(?::| in| after) .*"),
+     rb"PIPELINING|BARE NEWLINE|NON-SMTP COMMAND) from \[<IP>\](?::\d+)?(?::| in| after) .*"),
 
     # imap-login: Disconnected (auth failed, 3 attempts in 14 secs): user=<bob>, method=PLAIN,
     #   rip=192.0.2.1, lip=198.51.100.1, TLS, session=<Jd8F2>
@@ -1438,7 +1440,9 @@ def compile_rules():
         message = REPEATED.replace(b"DAEMON", daemon) % b"|".join(rules)
         patterns.append(b"%s: %s" % (program, message))
     patterns.append(rb"last message repeated (?P<again>\d{1,6}) times?")
-    whole = re.compile(STAMP_AND_HOST + b"(?:%s)\r?" % b"|".join(patterns))
+    pattern = STAMP_AND_HOST + rb"(?:%s)\r?" % b"|".join(patterns)
+    # "(?:x|)" says what "(?:x)?" says, and so spares a tenth of the time
+    whole = re.compile(re.sub(rb"(?<!\\)\)\?", b"|)", pattern))
 
     def group(name):
         return whole.groupindex.get(name, 0)
