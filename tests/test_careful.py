@@ -42,11 +42,17 @@ def careful(host, *options, mail=(), auth=(), **kwargs):
     return out.decode().splitlines()
 
 
-def judged(judge, line):
-    """What the rules make of a line (bytes), as rules.txt writes it: 'ADDRESS count 2' and such."""
+BEGINNINGS = logcheck.compile_beginnings()
+OTHERS = b"Apr  8 12:00:00 mail cron[1]: (root) CMD (/usr/libexec/atrun)\n" * 3
+
+
+def judged(judge, line, alone=True):
+    """What the rules make of a line (bytes), as rules.txt writes it: 'ADDRESS count 2' and such.
+    If it is not alone, it is first to be found among others.
+    """
     judge.why.clear()
     judge.findings.clear()
-    judge.lines([line])
+    judge.lines([line] if alone else logcheck.messages(OTHERS + line + b"\n" + OTHERS, BEGINNINGS))
     for address, finding in judge.why.items():
         if finding.sure or logcheck.LEFT in (finding.counts or ()):
             return "%s sure" % address.decode()
@@ -62,10 +68,11 @@ def rule_cases():
             yield number, expected.decode(), b"Apr  8 12:00:00 mail %s: %s" % (tag, message)
 
 
-def test_rules():
+@pytest.mark.parametrize("alone", (True, False))
+def test_rules(alone):
     judge = logcheck.Judge({})
-    wrong = [(number, expected, judged(judge, line), line[:200])
-             for number, expected, line in rule_cases() if judged(judge, line) != expected]
+    wrong = [(number, expected, judged(judge, line, alone), line[:200])
+             for number, expected, line in rule_cases() if judged(judge, line, alone) != expected]
     assert wrong == []
 
 
@@ -201,12 +208,14 @@ def test_countable_failures_make_an_attacker_from_the_fifth_on(host):
     assert careful(host, "--count", "6", auth=[line] * 5) == []
 
 
-def test_failures_add_up_over_both_logs_and_kinds(host):
+@pytest.mark.parametrize("processes", (1, 2))
+def test_failures_add_up_over_both_logs_and_kinds(host, processes):
+    script = tools.SCRIPT if processes == 1 else tools.in_two_processes(str(host.folder))
     mail = ["dovecot: imap-login: Disconnected (auth failed, 3 attempts in 9 secs): user=<bob>, "
             "method=PLAIN, rip=198.51.100.9, lip=192.0.2.25, session=<a>"]
     auth = ["sshd[1]: Failed password for bob from 198.51.100.9 port 40022 ssh2"] * 2
-    assert careful(host, mail=mail, auth=auth) == ["198.51.100.9"]
-    assert careful(host, "-k", "6", mail=mail, auth=auth) == []
+    assert careful(host, mail=mail, auth=auth, script=script) == ["198.51.100.9"]
+    assert careful(host, "-k", "6", mail=mail, auth=auth, script=script) == []
 
 
 def test_a_login_does_not_wash_off_a_sure_sign(host):
@@ -226,6 +235,23 @@ def test_syslogd_repeats_count(host):
     assert careful(host, auth=[line, "last message repeated 3 times"]) == []
     assert careful(host, auth=[line, "last message repeated 4 times"]) == ["198.51.100.9"]
     assert careful(host, auth=[line, "cron[2]: x", "last message repeated 4 times"]) == []
+
+
+@pytest.mark.parametrize("options", ((), ("-v",)))
+@pytest.mark.parametrize("between", (0, 1, 40000))
+@pytest.mark.parametrize("before", range(4020, 4036))
+def test_syslogd_repeats_count_from_block_to_block(host, before, between, options):
+    """The border of a block comes before, in and behind the lines; a sparse log, so that few of its
+    lines are looked at.
+    """
+    stamp = b"Apr  8 12:00:00 mail "
+    other = stamp + b"cron[2]: " + b"x" * 34 + b"\n"
+    assert len(other) * 4030 < logcheck.BLOCK < len(other) * 4100
+    host.write("authlog", other * before + stamp + b"sshd[1]: Failed password for bob from 192.0.2.7 "
+               b"port 1 ssh2\n" + other * between + stamp + b"last message repeated 4 times\n"
+               + other * 4000)
+    code, out, err = host.run("-c", "-n", *options)
+    assert (code, out.split()) == (0, [] if between else [b"192.0.2.7"])
 
 
 def test_opensmtpd_session_names_the_peer(host):

@@ -501,6 +501,46 @@ def test_exec_failed_and_killed(kind):
         assert names(folder) == names_of_night()
 
 
+# both logs at the same time
+
+@injection
+@pytest.mark.parametrize("options", ((), ("-c",)))
+@pytest.mark.parametrize("fault", ("clone,clone3,fork,vfork:error=EAGAIN", "pipe,pipe2:error=EMFILE",
+                                   "clone,clone3,fork,vfork:error=ENOMEM"))
+def test_no_second_process_to_be_had(folder, fault, options):
+    """One process reads both logs, then."""
+    words = command(folder, "--no-pf", *options, script=tools.in_two_processes(folder))
+    trace = os.path.join(folder, "trace")
+    # ? is for calls that this machine does not have
+    names_of, how = fault.split(":")
+    which = ",".join("?" + name for name in names_of.split(","))
+    code, stderr = finish(start(["strace", "-o", trace, "-e", "trace=" + which, "-e",
+                                 "inject=%s:%s" % (which, how)] + words, folder))
+    assert read(trace).count(b"INJECTED") == 1
+    assert (code, stderr, read(folder, "bruteforce")) == (0, b"", table(OLD, MAIL, AUTH))
+
+
+@injection
+@pytest.mark.parametrize("options", ((), ("-c",)))
+@pytest.mark.parametrize("fault, said", (
+    ("read:signal=KILL:when=1", "the process that read it was ended"),
+    ("read:signal=KILL:when=2", "the process that read it was ended"),
+    ("read:signal=TERM:when=1", "the process that read it was ended"),
+    ("read:error=EIO:when=1", "Input/output error"),
+    ("read:error=EIO:when=2", "Input/output error")))
+def test_second_process_fails(folder, fault, said, options):
+    """What the other process has found is kept, and the loss is told in one line."""
+    log = os.path.join(folder, "authlog")
+    words = command(folder, "--no-pf", *options, script=tools.in_two_processes(folder))
+    trace = os.path.join(folder, "trace")
+    code, stderr = finish(start(["strace", "-f", "-o", trace, "-P", log, "-e", "trace=read", "-e",
+                                 "inject=" + fault] + words, folder))
+    assert b"INJECTED" in read(trace) or b"killed by SIG" in read(trace)
+    assert (code, one_complaint(stderr).decode()) == (1, "logcheck: %s: %s" % (log, said))
+    kept = [] if "when=1" in fault or "signal" in fault else [AUTH]
+    assert read(folder, "bruteforce") == table(OLD, MAIL, *kept)
+
+
 @injection
 def test_new_table_is_on_disk_before_it_is_in_place(folder):
     # no kill shows what a power cut would: the order of the calls must

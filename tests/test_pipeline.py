@@ -1,6 +1,11 @@
 """logcheck.py and the shell pipeline make the same table, byte for byte."""
+import atexit
 import concurrent.futures
 import os
+import random
+import shutil
+import sys
+import tempfile
 
 import pytest
 
@@ -10,6 +15,9 @@ import tools
 PYTHONS = tools.pythons()
 PAIRS = tools.pairs()
 FIRST_SEED, BATCHES, BATCH = 20180228, 40, 10
+FOLDER = tempfile.mkdtemp()
+atexit.register(shutil.rmtree, FOLDER)
+SCRIPTS = (tools.SCRIPT, tools.in_two_processes(FOLDER))
 
 
 def read(folder, name):
@@ -28,30 +36,43 @@ def test_fixture_is_what_the_pipeline_makes(folder, pair):
     assert not tools.first_difference(made, read(folder, "expected"))
 
 
+@pytest.mark.parametrize("script", SCRIPTS, ids=("", "in-two-processes"))
 @pytest.mark.parametrize("version", PYTHONS)
 @pytest.mark.parametrize("folder", tools.FIXTURES, ids=names(tools.FIXTURES))
-def test_fixture(folder, version):
-    table, code, _ = tools.Case.load(folder).logcheck(PYTHONS[version])
+def test_fixture(folder, version, script):
+    table, code, _ = tools.Case.load(folder).logcheck(PYTHONS[version], script=script)
     assert not tools.first_difference(table, read(folder, "expected"))
     assert code == 0
 
 
+@pytest.mark.parametrize("script", SCRIPTS, ids=("", "in-two-processes"))
 @pytest.mark.parametrize("version", PYTHONS)
 @pytest.mark.parametrize("folder", tools.FIXTURES, ids=names(tools.FIXTURES))
-def test_fixture_in_careful_mode(folder, version):
+def test_fixture_in_careful_mode(folder, version, script):
     name = "expected-careful"
     if not os.path.exists(os.path.join(folder, name)):
         name = "expected"
-    table, code, _ = tools.Case.load(folder).logcheck(PYTHONS[version], "-c")
+    table, code, _ = tools.Case.load(folder).logcheck(PYTHONS[version], "-c", script=script)
     assert not tools.first_difference(table, read(folder, name))
     assert code == 0
+
+
+@pytest.mark.parametrize("options", (("-v",), ("-v", "-c")))
+@pytest.mark.parametrize("folder", tools.FIXTURES, ids=names(tools.FIXTURES))
+def test_report_is_the_same_from_two_processes(folder, options):
+    with tempfile.TemporaryDirectory() as place:
+        case = tools.Case.load(folder)
+        case.write(place)
+        one, two = [case.run(place, sys.executable, "-n", *options, script=script)
+                    for script in SCRIPTS]
+    assert (two.returncode, two.stdout, two.stderr) == (one.returncode, one.stdout, one.stderr)
 
 
 def difference(seed, pairs=tuple(PAIRS)):
     """Run a random case with one of the Pythons and with all pairs; what differs, or ''."""
     case = random_cases.case(seed)
     version = list(PYTHONS)[seed % len(PYTHONS)]
-    table, code, stderr = case.logcheck(PYTHONS[version])
+    table, code, stderr = case.logcheck(PYTHONS[version], script=SCRIPTS[seed // 3 % 2])
     if code != 0:
         return "seed %d, Python %s: exit %d, %r" % (seed, version, code, stderr)
     for pair in pairs:
@@ -59,6 +80,29 @@ def difference(seed, pairs=tuple(PAIRS)):
         if differs:
             return "seed %d, Python %s, %s: %s" % (seed, version, pair[0], differs)
     return ""
+
+
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + 8))
+def test_random_cases_in_large_logs(seed):
+    """Over many blocks, among lines without a word to find or as many as there were lines; both
+    logs are read at the same time.
+    """
+    case = random_cases.case(seed)
+    rng = random.Random(seed)
+    for name in ("maillog", "authlog"):
+        lines = getattr(case, name).split(b"\n")
+        lines += [line[:16] + b"mail cron[1]: " + b"x" * rng.randrange(90)
+                  for line in lines for _ in range(rng.choice((0, 30)))]
+        size = sum(map(len, lines)) + len(lines)
+        text = []
+        for _ in range(3000000 // size):
+            rng.shuffle(lines)
+            text += lines
+        setattr(case, name, b"\n".join(text))
+    table, code, stderr = case.logcheck(PYTHONS[list(PYTHONS)[seed % len(PYTHONS)]])
+    assert (code, stderr.count(b"Traceback")) == (0, 0)
+    made = case.reference(PAIRS[seed % len(PAIRS)])
+    assert not tools.first_difference(table, tools.without_unloadable(made)), "seed %d" % seed
 
 
 @pytest.mark.parametrize("first", range(FIRST_SEED, FIRST_SEED + BATCHES * BATCH, BATCH))

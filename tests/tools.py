@@ -100,22 +100,35 @@ class Case:
             with open(os.path.join(folder, "bruteforce"), "rb") as file:
                 return file.read()
 
-    def logcheck(self, python, *options):
+    def logcheck(self, python, *options, script=SCRIPT):
         """The table (bytes) that logcheck.py makes, and its exit code and stderr."""
         with tempfile.TemporaryDirectory() as folder:
             self.write(folder)
-            done = self.run(folder, python, *options)
+            done = self.run(folder, python, *options, script=script)
             with open(os.path.join(folder, "bruteforce"), "rb") as file:
                 return file.read(), done.returncode, done.stderr
 
-    def run(self, folder, python, *options):
+    def run(self, folder, python, *options, script=SCRIPT):
         """Run logcheck.py on what write() has put into folder. Returns a CompletedProcess."""
-        command = [python, SCRIPT, "--now", str(self.now), "--days", str(self.days)]
+        command = [python, script, "--now", str(self.now), "--days", str(self.days)]
         for option, name in (("-m", "maillog"), ("-a", "authlog"), ("-e", "bruteforce")):
             command += [option, os.path.join(folder, name)]
         return subprocess.run(command + list(options), env=self.environment(folder),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE)
+
+
+def in_two_processes(folder):
+    """A copy in a folder of the script that reads authlog in a process of its own however small
+    the logs are. Returns its path.
+    """
+    with open(SCRIPT) as file:
+        text, count = re.subn(r"(?m)^LARGE = .*", "LARGE = 0", file.read())
+    assert count == 1
+    path = os.path.join(folder, "logcheck-in-two-processes.py")
+    with open(path, "w") as file:
+        file.write(text)
+    return path
 
 
 def loadable(entry):
