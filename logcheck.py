@@ -118,8 +118,8 @@ DAEMONS = (
     (rb"smtpd(?:\[\d+\])?", b"opensmtpd"),
 )
 
-# "Apr  8 12:00:00 mail " (apart, for speed), or with RFC 3339's stamp, or <facility.priority>, or an
-# IPv6 address for the host; what follows is the first word that ends in a colon
+# "Apr  8 12:00:00 mail " (apart, for speed), or with RFC 3339's stamp, or <facility.priority>, or
+# an IPv6 address for the host; what follows is the first word that ends in a colon
 STAMP_AND_HOST = (rb"(?:[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d [\w.-]+ |"
                   rb"[^:]*:\d\d:\d\d[^: ]{0,20}(?::\d\d)?(?: [\da-fA-F:]+(?= ))?[^:]* )")
 
@@ -357,10 +357,10 @@ RULES = (
 BEGINNINGS = (
     rb"message repeated", rb"Invalid", rb"Illegal", rb"Failed", rb"Postponed", rb"maximum",
     rb"Disconnecting", rb"Disconnected(?! from user |: Logged out)", rb"User ",
-    rb"pam_\w+\([^)\n]*\): a", rb"(pam_unix\)", rb"PAM", rb"Authentication (?:t|failure d)", rb"Did not",
-    rb"ROOT", rb"Bad", rb"banner", rb"Unable", rb"Protocol", rb"probed", rb"scanned", rb"Connection",
-    rb"refused", rb"Received(?! .*: ?11: disconnected by user$)", rb"kex_", rb"Timeout",
-    rb"srclimit", rb"drop",
+    rb"pam_\w+\([^)\n]*\): a", rb"(pam_unix\)", rb"PAM", rb"Authentication (?:t|failure d)",
+    rb"Did not", rb"ROOT", rb"Bad", rb"banner", rb"Unable", rb"Protocol", rb"probed", rb"scanned",
+    rb"Connection", rb"refused", rb"kex_", rb"Timeout", rb"srclimit", rb"drop",
+    rb"Received(?! disconnect from \S+ \S+ \d+:11: disconnected by user$)",
     rb"disconnect from (?:unknown|\S+ (?:(?:helo|ehlo|starttls)=\S+ ){0,3}auth=0/)",
     rb"client=unknown", rb"warning: (?:\S+: SASL|AUTH|non-SMTP)", rb"improper", rb"too many",
     rb"lost", rb"timeout", rb"reject: ", rb"DNSBL", rb"BLACK", rb"DENY", rb"PREGREET", rb"HANGUP",
@@ -1461,7 +1461,7 @@ def compile_rules():
 
 
 def compile_beginnings():
-    """All BEGINNINGS as one pattern to search for; by their first letters, which halves its time."""
+    """All BEGINNINGS as one pattern to search for; by first letters, which halves its time."""
     letters = {}
     for pattern in BEGINNINGS:
         letters.setdefault(re.escape(pattern[:1]), []).append(pattern[1:])

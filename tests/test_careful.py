@@ -121,6 +121,7 @@ def test_nobody_can_be_framed():
     for program, line in framing.lines(SEED, FRAMING_LINES):
         got = judged(judge, line)
         assert got == "-" or got.startswith(framing.PEER + " "), "seed %d: %r" % (SEED, line)
+        assert judged(judge, line, alone=False) == got, "seed %d: %r" % (SEED, line)
 
 
 def test_nobody_can_hide_by_typing():
@@ -247,9 +248,9 @@ def test_syslogd_repeats_count_from_block_to_block(host, before, between, option
     stamp = b"Apr  8 12:00:00 mail "
     other = stamp + b"cron[2]: " + b"x" * 34 + b"\n"
     assert len(other) * 4030 < logcheck.BLOCK < len(other) * 4100
-    host.write("authlog", other * before + stamp + b"sshd[1]: Failed password for bob from 192.0.2.7 "
-               b"port 1 ssh2\n" + other * between + stamp + b"last message repeated 4 times\n"
-               + other * 4000)
+    failed = stamp + b"sshd[1]: Failed password for bob from 192.0.2.7 port 1 ssh2\n"
+    repeated = stamp + b"last message repeated 4 times\n"
+    host.write("authlog", other * before + failed + other * between + repeated + other * 4000)
     code, out, err = host.run("-c", "-n", *options)
     assert (code, out.split()) == (0, [] if between else [b"192.0.2.7"])
 

@@ -505,8 +505,9 @@ def test_exec_failed_and_killed(kind):
 
 @injection
 @pytest.mark.parametrize("options", ((), ("-c",)))
-@pytest.mark.parametrize("fault", ("clone,clone3,fork,vfork:error=EAGAIN", "pipe,pipe2:error=EMFILE",
-                                   "clone,clone3,fork,vfork:error=ENOMEM"))
+@pytest.mark.parametrize("fault", (
+    "clone,clone3,fork,vfork:error=EAGAIN", "clone,clone3,fork,vfork:error=ENOMEM",
+    "pipe,pipe2:error=EMFILE"))
 def test_no_second_process_to_be_had(folder, fault, options):
     """One process reads both logs, then."""
     words = command(folder, "--no-pf", *options, script=tools.in_two_processes(folder))

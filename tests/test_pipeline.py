@@ -105,6 +105,19 @@ def test_random_cases_in_large_logs(seed):
     assert not tools.first_difference(table, tools.without_unloadable(made)), "seed %d" % seed
 
 
+@pytest.mark.parametrize("table", (
+    b"", b"\n", b"192.0.2.1\n",
+    b"192.0.2.1\n192.0.2.1\n192.0.2.2\n", b"192.0.2.1\n192.0.2.2\n192.0.2.2",  # in order, with twins
+    b"192.0.2.2\n192.0.2.1\n", b"192.0.2.1/32\n192.0.2.1\n",
+    b"192.0.2.01\n192.0.2.1\n192.0.2.1 # why\n", b"-1\n0.0.0.0\n-0.0.0.1\n1\n255.255.255.255\n"
+    b"1.2.3.4\n256.0.0.0/8\n1.256/9\n1.-1/9\n1.2.3.-1/9\n1.2.3.256/9\n1.2.3.4.5/9\n1.2.3\n"))
+def test_tables_on_a_quiet_night(table):
+    case = tools.Case(bruteforce=table, now=1523237400)
+    made, code, stderr = case.logcheck(sys.executable)
+    assert (code, stderr) == (0, b"")
+    assert not tools.first_difference(made, case.reference(PAIRS[0]))
+
+
 @pytest.mark.parametrize("first", range(FIRST_SEED, FIRST_SEED + BATCHES * BATCH, BATCH))
 def test_random_cases(first):
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
