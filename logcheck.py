@@ -55,6 +55,7 @@ WAIT = 60  # seconds to wait for a rival's lock, or for somebody to write to a l
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # what ends a run from outside
 BLOCK = 256 * 1024  # bytes read at a time
 LARGE = 4 * BLOCK  # bytes of log from which on a process of its own pays
+OPEN = 50  # logs open at a time: OpenBSD gives a daemon 128 files
 SAMPLE = 16384  # bytes of it from which to tell whether a word in it is rare
 
 USAGE = """\
@@ -567,37 +568,42 @@ def attackers(options, night):
     if start > end:
         say("range", "nothing found: %s sorts behind %s; careful mode (-c) knows dates"
             % night.range)
-
-    def read(logs, night):
-        for path, words, suspects in logs:
-            tally = Tally(path)
-            night.tallies.append(tally)
-            try:
-                for block in blocks(open_log(path), options.alive and path):
-                    lines = in_range(candidates(block, words), start, end)
-                    lines = suspects(lines)
-                    night.found.update(addresses(lines))
-                    if options.explain:
-                        tally.add(block, len(in_range(block.split(b"\n"), start, end)), len(lines))
-                        explain(lines, night.why)
-            except Exception as error:  # each unpacker has errors of its own
-                night.status = complain(path, error)
-
-    at_once(read, [(path, MAIL_WORDS, mail_suspects) for path in options.maillog],
-            [(path, AUTH_WORDS, auth_suspects) for path in options.authlog], night)
+    at_once(read_logs, [(path, MAIL_WORDS, mail_suspects) for path in options.maillog],
+            [(path, AUTH_WORDS, auth_suspects) for path in options.authlog],
+            night, options, start, end)
     return night.found
 
 
-def at_once(read, mail, auth, night):
-    """read(logs, night) for the logs of both (lists of tuples that begin with the path). Large ones
-    are read at the same time, as the shell runs a pipeline: authlog in a process of its own.
+def read_logs(logs, night, options, start, end):
+    """The addresses in suspicious lines from start to end (bytes) of logs (list of (path, words,
+    function)) go into night.found. What cannot be read is said, and the rest still is.
+    """
+    for path, words, suspects in logs:
+        tally = Tally(path)
+        night.tallies.append(tally)
+        try:
+            for block in blocks(open_log(path), options.alive and path):
+                lines = in_range(candidates(block, words), start, end)
+                lines = suspects(lines)
+                night.found.update(addresses(lines))
+                if options.explain:
+                    tally.add(block, len(in_range(block.split(b"\n"), start, end)), len(lines))
+                    explain(lines, night.why)
+        except Exception as error:  # each unpacker has errors of its own
+            night.status = complain(path, error)
+
+
+def at_once(read, mail, auth, night, *how):
+    """read(logs, night, *how) for the logs of both (lists of tuples that begin with the path).
+    Large ones are read at the same time, as the shell runs a pipeline: authlog in a process of its
+    own, which saves nearly half the time.
     """
     process = None
     if min(map(size_of, (mail, auth))) >= LARGE:
-        process = start_reading(read, auth)
-    read(mail, night)
+        process = start_reading(read, auth, how)
+    read(mail, night, *how)
     if process is None:
-        read(auth, night)
+        read(auth, night, *how)
         return
     pid, answer = process
     with answer:
@@ -610,9 +616,9 @@ def at_once(read, mail, auth, night):
         night.status = complain(auth[0][0], "the process that read it was ended")
 
 
-def start_reading(read, logs):
-    """Start read(logs, night) in a process of its own. Returns its number and the file on which it
-    tells its night, packed() and marshalled; None if there is no process to be had.
+def start_reading(read, logs, how):
+    """Start read(logs, night, *how) in a process of its own. Returns its number and the file on
+    which it tells its night, packed() and marshalled; None if there is no process to be had.
     """
     try:
         here, there = os.pipe()
@@ -630,7 +636,7 @@ def start_reading(read, logs):
     try:
         os.close(here)
         night = Night()
-        read(logs, night)
+        read(logs, night, *how)
         with open(there, "wb") as answer:
             answer.write(marshal.dumps(night.packed()))
     finally:
@@ -876,8 +882,9 @@ def update(options, allowed, known, found):
 
 QUAD = rb"%s\.%s\.%s\.%s" % ((rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])",) * 4)
 is_quad = re.compile(QUAD).fullmatch
-NUMERIC = re.compile(rb"[0-9.]+")
-LOADABLE = re.compile(rb"(?:%s\.){0,3}%s" % ((rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2))
+is_numeric = re.compile(rb"[0-9.]+").fullmatch
+is_loadable = re.compile(
+    rb"(?:%s\.){0,3}%s" % ((rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2)).fullmatch
 UNLOADABLE = "pf could not load it"
 
 
@@ -888,17 +895,17 @@ def merge(allowed, *sources):
     list) and what was left out of it ({entry: why (str)}): what is allowed, and numbers and dots
     that are no address, for which pf would refuse the whole ruleset.
     """
-    quads, others, left_out = [], set(), {}
-    for entry in itertools.chain(*sources):
-        quad = is_quad(entry)
-        if not quad and NUMERIC.fullmatch(entry) and not LOADABLE.fullmatch(entry):
+    entries, left_out = list(itertools.chain(*sources)), {}
+    if allowed:
+        left_out = {entry: "allowed" for entry in entries if is_allowed(entry, allowed)}
+        entries = [entry for entry in entries if entry not in left_out]
+    plain = list(map(bool, map(is_quad, entries)))
+    quads = list(itertools.compress(entries, plain))
+    others = set(itertools.compress(entries, map(operator.not_, plain))) - {b""}
+    for entry in list(others):
+        if is_numeric(entry) and not is_loadable(entry):
             left_out[entry] = UNLOADABLE
-        elif allowed and is_allowed(entry, allowed):
-            left_out[entry] = "allowed"
-        elif quad:
-            quads.append(entry)
-        elif entry:
-            others.add(entry)
+            others.remove(entry)
 
     # nearly all are plain addresses: packed, they take half the time; in order, they stay
     keys = list(map(inet_aton, map(bytes.decode, quads)))
@@ -1143,48 +1150,56 @@ def careful_attackers(options, night):
     """The addresses (set of bytes) that RULES find in both logs, rotated ones included: those
     with a sure sign, and those whose failures add up to --count.
     """
-    def read(logs, night):
-        days = Days(options.now, options.days)
-        judge = Judge(night.why, options.explain)
-        beginnings = compile_beginnings()
-        for name, log in logs:
-            tally = Tally(name)
-            night.tallies.append(tally)
-            judge.last = None
-            try:
-                for block in blocks(log or open_log(name), options.alive and name, whole=False):
-                    # a report counts all lines in range
-                    lines = block.split(b"\n") if options.explain else messages(block, beginnings)
-                    lines = days.in_range(lines)
-                    matched = judge.lines(lines)
-                    if options.explain:
-                        tally.add(block, len(lines), matched)
-            except Exception as error:  # each unpacker has errors of its own
-                night.status = complain(name, error)
-        night.unread += days.unread
-
     days = Days(options.now, options.days)
     night.range = days.range
     seen = set()
-    at_once(read, once(options.maillog, days.first, seen), once(options.authlog, days.first, seen),
-            night)
+    at_once(read_carefully, once(options.maillog, days.first, seen),
+            once(options.authlog, days.first, seen), night, options)
     return {address for address, finding in night.why.items()
             if is_attacker(finding, options.count)}
 
 
+def read_carefully(logs, night, options):
+    """What RULES say of the lines in range of logs (list of (name, open file, or None)) goes into
+    night.why. What cannot be read is said, and the rest still is.
+    """
+    days = Days(options.now, options.days)
+    judge = Judge(night.why, options.explain)
+    beginnings = compile_beginnings()
+    for name, log in logs:
+        tally = Tally(name)
+        night.tallies.append(tally)
+        judge.last = None
+        try:
+            for block in blocks(log or open_log(name), options.alive and name, whole=False):
+                # a report counts all lines in range
+                lines = block.split(b"\n") if options.explain else messages(block, beginnings)
+                lines = days.in_range(lines)
+                matched = judge.lines(lines)
+                if options.explain:
+                    tally.add(block, len(lines), matched)
+        except Exception as error:  # each unpacker has errors of its own
+            night.status = complain(name, error)
+    night.unread += days.unread
+
+
 def once(paths, since, seen):
     """generations() of all paths (list of str), without a file in seen ({(device, inode)}): a log
-    given twice, or given and found as rotated, is read once.
+    given twice, or given and found as rotated, is read once. From many logs on, None stands for a
+    file that is opened when its turn comes.
     """
     logs = []
     for path in paths:
         for name, log in generations(path, since):
-            if log:
-                face = os.fstat(log.fileno())
-                if stat.S_ISREG(face.st_mode) and (face.st_dev, face.st_ino) in seen:
+            face = os.fstat(log.fileno()) if log else None
+            if face and stat.S_ISREG(face.st_mode):
+                if (face.st_dev, face.st_ino) in seen:
                     log.close()
                     continue
                 seen.add((face.st_dev, face.st_ino))
+                if len(seen) > OPEN:
+                    log.close()
+                    log = None
             logs.append((name, log))
     return logs
 

@@ -405,6 +405,23 @@ def test_a_log_given_twice_counts_once(host):
     assert careful(host, "-k", "6") == ["192.0.2.7"]
 
 
+@pytest.mark.parametrize("processes", (1, 2))
+def test_more_logs_than_files_may_be_open(host, processes):
+    script = tools.SCRIPT if processes == 1 else tools.in_two_processes(str(host.folder))
+    command = [sys.executable, script, "-c", "-n", "--no-pf", "--now", "2018-04-09 01:30",
+               "-e", host.path("bruteforce")]
+    line = b"Apr  8 12:00:00 mail sshd[1]: Invalid user x from 198.51.%d.%d port 22\n"
+    for number in range(120):
+        host.write("log%d" % number, line % (100, number))
+        host.write("log%d.0" % number, line % (101, number))
+        command += ["-a" if number % 2 else "-m", host.path("log%d" % number)]
+    done = subprocess.run(["sh", "-c", "ulimit -n 128 && exec \"$@\"", "sh"] + command,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=host.environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.split() == [b"198.51.%d.%d" % (third, number) for third in (100, 101)
+                                   for number in range(120)]
+
+
 @pytest.mark.parametrize("short", range(-2, 3))
 @pytest.mark.parametrize("newline", [b"", b"\n"])
 def test_lines_at_the_borders_of_blocks(host, short, newline):
