@@ -54,9 +54,9 @@ COUNT = 5  # careful mode: countable failures that make an attacker
 WAIT = 60  # seconds to wait for a rival's lock, or for somebody to write to a log that is a FIFO
 ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # what ends a run from outside
 BLOCK = 256 * 1024  # bytes read at a time
+SAMPLE = 16384  # bytes of it from which to tell whether a word in it is rare
 LARGE = 4 * BLOCK  # bytes of log from which on a process of its own pays
 OPEN = 50  # logs open at a time: OpenBSD gives a daemon 128 files
-SAMPLE = 16384  # bytes of it from which to tell whether a word in it is rare
 
 USAGE = """\
 usage: logcheck.py [-cnv] [-a authlog] [-d days] [-e etcfile] [-f pf.conf]
@@ -215,6 +215,7 @@ RULES = (
      rb"(?:Connection (?:closed|reset) by|Disconnected from) <IP><PORT> \[preauth\]"),
     # error: kex_exchange_identification: Connection closed by remote host
     # Connection closed by 192.0.2.1 port 40022    (alone, LogLevel VERBOSE: also a broken session)
+    # (a rule is told by its groups: the first of these names no address, so it has one for that)
     (b"sshd", UNGREETED, "", rb"kex_exchange_identification: (?P<how>Connection closed|read: ).*"),
     (b"sshd", BROKE, "left before authentication",
      rb"Connection (?:closed|reset) by <IP> port \d{1,5}"),
@@ -880,8 +881,8 @@ def update(options, allowed, known, found):
     return old, table, left_out
 
 
-QUAD = rb"%s\.%s\.%s\.%s" % ((rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])",) * 4)
-is_quad = re.compile(QUAD).fullmatch
+is_quad = re.compile(
+    rb"%s\.%s\.%s\.%s" % ((rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])",) * 4)).fullmatch
 is_numeric = re.compile(rb"[0-9.]+").fullmatch
 is_loadable = re.compile(
     rb"(?:%s\.){0,3}%s" % ((rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2)).fullmatch
@@ -934,12 +935,11 @@ def rank(entry, quads, keys):
     packed = b""
     for field in first_fields(entry):
         key = number(field)
-        if key in OCTETS:
-            packed += OCTETS[key]
-        elif key < ZERO:
+        if key < LOWEST:
             return bisect.bisect_left(keys, packed)
-        else:
+        if key > HIGHEST:
             return bisect.bisect_right(keys, packed + b"\xff" * 4)
+        packed += b"%c" % int(key[1:] or 0)
     at = bisect.bisect_left(keys, packed)
     return at + (keys[at:at + 1] == [packed] and quads[at] < entry)
 
@@ -967,8 +967,7 @@ def number(field):
     return b"\0" + bytes(255 - byte for byte in key) if minus and digits else key
 
 
-ZERO = number(b"0")
-OCTETS = {number(b"%d" % octet): b"%c" % octet for octet in range(256)}
+LOWEST, HIGHEST = number(b"0"), number(b"255")  # of an address's parts
 
 
 def allow_list(path):
@@ -1154,16 +1153,15 @@ def careful_attackers(options, night):
     night.range = days.range
     seen = set()
     at_once(read_carefully, once(options.maillog, days.first, seen),
-            once(options.authlog, days.first, seen), night, options)
+            once(options.authlog, days.first, seen), night, options, days)
     return {address for address, finding in night.why.items()
             if is_attacker(finding, options.count)}
 
 
-def read_carefully(logs, night, options):
-    """What RULES say of the lines in range of logs (list of (name, open file, or None)) goes into
-    night.why. What cannot be read is said, and the rest still is.
+def read_carefully(logs, night, options, days):
+    """What RULES say of the lines in range (days) of logs (list of (name, open file, or None)) goes
+    into night.why. What cannot be read is said, and the rest still is.
     """
-    days = Days(options.now, options.days)
     judge = Judge(night.why, options.explain)
     beginnings = compile_beginnings()
     for name, log in logs:
@@ -1180,7 +1178,7 @@ def read_carefully(logs, night, options):
                     tally.add(block, len(lines), matched)
         except Exception as error:  # each unpacker has errors of its own
             night.status = complain(name, error)
-    night.unread += days.unread
+    night.unread = days.unread
 
 
 def once(paths, since, seen):
@@ -1415,14 +1413,11 @@ class Judge:
         return address and self.why.setdefault(address, Finding())
 
 
-ORDINARY = re.compile(rb"(?!0|127|169\.254|2[23])(?:%s)" % QUAD)
-
-
 def canonical(text):
     """An address as logged (bytes) in its one spelling (RFC 5952), or None if it is none that an
     attacker can have.
     """
-    if ORDINARY.fullmatch(text):
+    if is_quad(text) and not text.startswith((b"0", b"127", b"169.254", b"22", b"23")):
         return text  # as most are, in a tenth of the time
     import ipaddress
     try:
@@ -1443,7 +1438,7 @@ def compile_rules():
     rule, the numbers of the groups of address, session or pid, "message repeated N" and attempts;
     0 if there is none).
     """
-    patterns, about = [], []
+    patterns, about = [], {}
     for program, daemon in DAEMONS:
         rules = []
         for number, (name, verdict, rule, pattern) in enumerate(RULES):
@@ -1451,7 +1446,7 @@ def compile_rules():
                 for short, long in FIELDS:
                     pattern = pattern.replace(short, long)
                 rules.append(re.sub(rb"\(\?P<(\w+)>", b"(?P<\\1_%d>" % number, pattern))
-                about.append((number, verdict, rule, daemon.decode()))
+                about[str(number)] = verdict, rule, daemon.decode()
         message = REPEATED.replace(b"DAEMON", daemon) % b"|".join(rules)
         patterns.append(b"%s: %s" % (program, message))
     patterns.append(rb"last message repeated (?P<again>\d{1,6}) times?")
@@ -1463,15 +1458,13 @@ def compile_rules():
         return whole.groupindex.get(name, 0)
 
     rules = {group("again"): (AGAIN, None, 0, 0, group("again"), 0)}
-    for number, verdict, rule, daemon in about:
-        session = group("session_%d" % number)
-        if verdict in (UNGREETED, BROKE):
-            session = group("pid")
-        for name in ("ip", "session", "n", "how"):
-            if group("%s_%d" % (name, number)):
-                rules[group("%s_%d" % (name, number))] = (
-                    verdict, rule, group("ip_%d" % number), session, group(daemon),
-                    group("n_%d" % number))
+    for name, last in whole.groupindex.items():
+        number = name.partition("_")[2]
+        if number:
+            verdict, rule, daemon = about[number]
+            session = "pid" if verdict in (UNGREETED, BROKE) else "session_" + number
+            rules[last] = (verdict, rule, group("ip_" + number), group(session), group(daemon),
+                           group("n_" + number))
     return whole.fullmatch, rules
 
 

@@ -170,12 +170,7 @@ def one_complaint(stderr):
 @pytest.fixture(scope="module")
 def impatient(tmp_path_factory):
     """A copy of the script whose WAIT an admin has set to one second."""
-    path = str(tmp_path_factory.mktemp("impatient") / "logcheck.py")
-    text, count = re.subn(rb"(?m)^WAIT = 60\b", b"WAIT = 1", read(tools.SCRIPT))
-    assert count == 1
-    put(text, path)
-    os.chmod(path, 0o755)
-    return path
+    return tools.script_with(str(tmp_path_factory.mktemp("impatient")), "WAIT", 1)
 
 
 # 1. Every system call of a run, failed and killed.

@@ -72,7 +72,7 @@ def difference(seed, pairs=tuple(PAIRS)):
     """Run a random case with one of the Pythons and with all pairs; what differs, or ''."""
     case = random_cases.case(seed)
     version = list(PYTHONS)[seed % len(PYTHONS)]
-    table, code, stderr = case.logcheck(PYTHONS[version], script=SCRIPTS[seed // 3 % 2])
+    table, code, stderr = case.logcheck(PYTHONS[version], script=SCRIPTS[seed // len(PYTHONS) % 2])
     if code != 0:
         return "seed %d, Python %s: exit %d, %r" % (seed, version, code, stderr)
     for pair in pairs:

@@ -118,17 +118,24 @@ class Case:
                               stderr=subprocess.PIPE)
 
 
-def in_two_processes(folder):
-    """A copy in a folder of the script that reads authlog in a process of its own however small
-    the logs are. Returns its path.
+def script_with(folder, name, number):
+    """A copy in a folder of the script in which an admin has set a constant (str) to a number.
+    Returns its path.
     """
     with open(SCRIPT) as file:
-        text, count = re.subn(r"(?m)^LARGE = .*", "LARGE = 0", file.read())
+        text, count = re.subn(r"(?m)^%s = [^#\n]*" % name, "%s = %d  " % (name, number),
+                              file.read())
     assert count == 1
-    path = os.path.join(folder, "logcheck-in-two-processes.py")
+    path = os.path.join(folder, "logcheck-%s.py" % name)
     with open(path, "w") as file:
         file.write(text)
+    os.chmod(path, 0o755)
     return path
+
+
+def in_two_processes(folder):
+    """A copy of the script that reads authlog in a process of its own, however small it is."""
+    return script_with(folder, "LARGE", 0)
 
 
 def loadable(entry):
