@@ -1,14 +1,11 @@
-#!/bin/sh
-''':' # sh reads up to exec: Python from PATH, and (-IS) nobody else's modules in a root process
-exec python3 -IS "$0" "$@"
-
-logcheck.py: feed attackers found in maillog and authlog to pf's bruteforce table.
+#!/usr/bin/env python3
+"""logcheck.py: feed attackers found in maillog and authlog to pf's bruteforce table.
 
 Every night it reads the last day of both logs, picks out attackers' addresses, merges them with
 pf's table and the file that table is loaded from, and has pf load the result. It does what the
-shell script /root/logcheck.sh does (grep, awk, sort, uniq), byte for byte, and is called in its
-place from /etc/daily.local. The functions stand in the order of that pipeline; main() shows it
-whole. `logcheck.py -h` is the manual, README tells the rest.
+shell script /root/logcheck.sh does (awk, grep, sort, uniq), byte for byte, and is called in its
+place from /etc/daily.local. The first part of this file is that script, one function a stage;
+main() shows the whole program. `logcheck.py -h` lists the options, README is the manual.
 
 Copyright (c) 2026 the logcheck.py authors
 
@@ -22,25 +19,28 @@ AUTHOR BE LIABLE FOR ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR 
 WHATSOEVER RESULTING FROM LOSS OF USE, DATA OR PROFITS, WHETHER IN AN ACTION OF CONTRACT,
 NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF OR IN CONNECTION WITH THE USE OR PERFORMANCE
 OF THIS SOFTWARE.
-'''
+"""
 import sys
 
-if __name__ == "__main__" and not sys.flags.isolated:
-    # called as "python3 logcheck.py": still nobody else's modules
-    sys.path[:] = [path for path in sys.path if path.startswith(sys.base_prefix + "/lib")]
+if __name__ == "__main__":
+    # one line in place of a traceback, whatever happens from here on
+    sys.excepthook = lambda kind, error, trace: sys.stderr.write(
+        "logcheck: %s: %s\n" % (kind.__name__, " ".join(str(error).split())))
+    if not sys.flags.isolated and sys.executable and sys.argv[0] != "-":
+        # nobody else's modules in a root process: start again without PYTHONPATH, the current
+        # folder and site-packages (os itself is loaded by now)
+        import os
+        os.execv(sys.executable, [sys.executable, "-IS"] + sys.argv)
 
 import contextlib
 import errno
 import fcntl
-import itertools
-import marshal
-import operator
+import functools
 import os
 import re
 import signal
 import stat
 import time
-from _socket import inet_aton, inet_ntoa  # of socket, without what that imports for 4 ms more
 
 # The shell script's own names: edits to it carry over.
 ETCFILE = "/etc/bruteforce"  # from which bruteforcers are loaded into pf
@@ -50,625 +50,170 @@ PF_CONF = "/etc/pf.conf"
 TABLE = "bruteforce"
 
 DAYS = 1  # of 86400 seconds, whatever daylight saving does
-COUNT = 5  # careful mode: countable failures that make an attacker
-WAIT = 60  # seconds to wait for a rival's lock, or for somebody to write to a log that is a FIFO
-ENDING = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # what ends a run from outside
+COUNT = 5  # careful mode: failures that make an attacker
+MASK6 = 64  # careful mode: bits of an IPv6 network that is judged as one peer
+WAIT = 60  # seconds to wait for another run, or for somebody to write to a log that is a FIFO
+PATIENCE = 300  # seconds that pfctl or sendmail may take
 BLOCK = 256 * 1024  # bytes read at a time
-SAMPLE = 16384  # bytes of it from which to tell whether a word in it is rare
-LARGE = 4 * BLOCK  # bytes of log from which on a process of its own pays
-OPEN = 50  # logs open at a time: OpenBSD gives a daemon 128 files
+LONGEST = 1024 * 1024  # bytes of a line that are looked at
 
-USAGE = """\
-usage: logcheck.py [-cnv] [-a authlog] [-d days] [-e etcfile] [-f pf.conf]
-                   [-k count] [-m maillog] [-t table] [-w file]
-                   [--mail address] [--no-pf] [--now time]
-Put the attackers that maillog and authlog name into pf's bruteforce table.
-  -m, --maillog FILE  read FILE instead of /var/log/maillog; may be repeated
-  -a, --authlog FILE  read FILE instead of /var/log/authlog; may be repeated;
-                      for both, - is standard input, and .gz, .bz2 and .xz
-                      are unpacked
-  -e, --etcfile FILE  the file that holds the table; /etc/bruteforce
-  -f, --pf-conf FILE  the ruleset for pf to load; /etc/pf.conf
-  -t, --table NAME    pf's table; bruteforce
-  -d, --days N        look at the last N days; 1
-  -n, --dry-run       print the new table; write, load and mail nothing
-  -v, --verbose       report on stderr what was read, found and left out
-  -c, --careful       real dates, rotated logs too, and only what a daemon
-                      itself says of its peer, over IPv4 and IPv6
-  -k, --count N       with -c: failures that may be a user's own count from
-                      N on; 5
-  -w, --allow FILE    keep the addresses and networks in FILE (one a line,
-                      # comments) out of the table, whoever put them there
-      --mail ADDRESS  when addresses were added, send the report there
-      --no-pf         neither ask pf for its table nor have it load one
-      --now TIME      run as if at TIME: epoch seconds, or local
-                      YYYY-MM-DD HH:MM[:SS]
-      --version       print the version
-  -h, --help          print this
-Exit: 0 done, 1 something failed (stderr says what), 2 wrong usage.
-logcheck.py -cnv shows what careful mode would do, and changes nothing.
-"""
-VERSION = "logcheck.py 1.0"
+VERSION = "logcheck.py 2.0"
 
-# Careful mode's rules: what the daemons write of an attacking peer, in the order in which they are
-# tried: (daemon, verdict, why, pattern). A pattern is the whole message after "program[pid]: ", and
-# <IP> stands where the daemon puts the peer. Nothing that an attacker types can move that place:
-# - typed text before the address is taken greedily, so that the last address counts, and from there
-#   to the end stand the daemon's own words alone; before typed text after it, all is fixed;
-# - sshd cuts a message at 500 bytes, so a long line may end in typed text (a user name that ends in
-#   " 203.0.113.9 port 22"): the bounds below keep typed text shorter than that.
-# Verdicts:
-# - SURE: one such line is enough.
-# - LEFT: it is, unless a DELIVERED line tells of mail that this address delivered (Postfix 2).
-# - BROKE: it is, if an UNGREETED line of the same process came before; otherwise a login may have,
-#   and it counts as a failure.
-# - (kind, witness): a countable failure. One attempt is often logged more than once; an address
-#   scores, for each kind, the most that one witness tells. (?P<n>) is the attempts the line states.
-# - PEER: not a failure; it names the address of a session that later lines go by.
-SURE, LEFT, DELIVERED, BROKE, UNGREETED = "sure", "left", "delivered", "broke", "ungreeted"
-PEER, AGAIN = "peer", "again"
-SSH, MTA = "ssh login", "smtp reject"
-MAIL = "mail login"  # one kind for SMTP, IMAP and POP3: Dovecot often checks Postfix' passwords
 
-# The name before "[pid]:" tells the daemon. With a slash in it, it is Postfix.
-DAEMONS = (
-    (rb"sshd(?:-session|-auth)?(?:\[(?P<pid>\d+)\])?", b"sshd"),
-    (rb"[\w./-]+/(?:smtpd|postscreen)(?:\[\d+\])?", b"postfix"),
-    (rb"(?:dovecot(?:-auth)?|auth|(?:imap|pop3|managesieve|submission)-login)(?:\[\d+\])?",
-     b"dovecot"),
-    (rb"smtpd(?:\[\d+\])?", b"opensmtpd"),
-)
-
-# "Apr  8 12:00:00 mail " (apart, for speed), or with RFC 3339's stamp, or <facility.priority>, or
-# an IPv6 address for the host; what follows is the first word that ends in a colon
-STAMP_AND_HOST = (rb"(?:[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d [\w.-]+ |"
-                  rb"[^:]*:\d\d:\d\d[^: ]{0,20}(?::\d\d)?(?: [\da-fA-F:]+(?= ))?[^:]* )")
-
-# rsyslog's way to say that a program said the same N times; sshd's prefixes are not its message
-REPEATED = (rb"(?:message repeated (?P<DAEMON>\d{1,6}) times: \[ (?=.*\]\r?\Z))?"
-            rb"(?:error: |fatal: )?(?:%s)(?(DAEMON)\])")
-
-# Short names in the patterns, replaced in this order.
-FIELDS = (
-    (b"<USER>", rb".{0,300}"),  # typed; sshd makes up to four bytes of one
-    (b"<PORT>", rb"(?: port \d{1,5})?"),  # since OpenSSH 7
-    (b"<PRE>", rb"(?: \[preauth\])?"),  # since OpenSSH 5.9
-    (b"<HOST>", rb"[\w.-]+\[<IP>\](?::\d+)?"),  # Postfix allows no other bytes here
-    (b"<PAM>", rb"logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*"),
-    (b"<ID>", rb"(?P<session>[0-9a-f]{16})"),
-    (b"<IP>", rb"(?P<ip>\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}"
-              rb"|[\da-fA-F]{0,4}:[\da-fA-F]{0,4}:[\da-fA-F]{0,4}(?::[\da-fA-F]{0,4}){0,5}"
-              rb"(?:\.\d{1,3}\.\d{1,3}\.\d{1,3})?)"),
-)
-
-RULES = (
-    # Invalid user admin from 192.0.2.1 port 40022
-    (b"sshd", SURE, "unknown user", rb"(?:Invalid|Illegal) user .{0,400} from <IP><PORT><PRE>"),
-    # Failed publickey for invalid user git from 192.0.2.1 port 40022 ssh2: RSA SHA256:nThbg6kX
-    (b"sshd", SURE, "unknown user",
-     rb"(?:Failed|Postponed) \S{1,30} for (?:invalid|illegal) user <USER> from <IP> port \d{1,5}"
-     rb"(?: ssh\d)?(?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60})?"),
-    # Failed password for root from 192.0.2.1 port 40022 ssh2
-    (b"sshd", SURE, "root failed",
-     rb"Failed (?:password|keyboard-interactive\S{0,30}|challenge-response) for root from <IP>"
-     rb" port \d{1,5}(?: ssh\d)?"),
-    # Failed password for bob from 192.0.2.1 port 40022 ssh2
-    (b"sshd", (SSH, "sshd"), "failed password",
-     rb"Failed (?:password|keyboard-interactive\S{0,30}|challenge-response) for <USER> from <IP>"
-     rb" port \d{1,5}(?: ssh\d)?"),
-    # error: maximum authentication attempts exceeded for bob from 192.0.2.1 port 40022 ssh2
-    # Disconnecting authenticating user bob 192.0.2.1 port 40022: Too many authentication failures
-    (b"sshd", SURE, "too many attempts",
-     rb"(?:maximum authentication attempts exceeded for <USER> from |Disconnecting "
-     rb"(?:(?:invalid|authenticating) user [^:]{0,300} )?)<IP> port \d{1,5}"
-     rb"(?: ssh\d|: Too many authentication failures)<PRE>"),
-    # Disconnecting invalid user a 192.0.2.1 port 40022: Change of username or service not allowed:
-    #   (a,ssh-connection) -> (b,ssh-connection) [preauth]   (typed on both sides: no blank in it)
-    (b"sshd", SURE, "changed the user",
-     rb"Disconnecting (?:invalid|authenticating) user \S{0,100} <IP> port \d{1,5}: Change of "
-     rb"username or service not allowed: \S{1,100} -> \S{1,100}<PRE>"),
-    # User bob from 192.0.2.1 not allowed because not listed in AllowUsers
-    (b"sshd", SURE, "user not allowed", rb"User <USER> from <IP> not allowed because [\w' ]+"),
-    # pam_access(sshd:account): access denied for user `bob' from `192.0.2.1'
-    (b"sshd", SURE, "user not allowed",
-     rb"pam_access\(\S{1,30}\): access denied for user `<USER>' from `<IP>'"),
-    # Authentication tried for bob with correct key but not from a permitted host
-    #   (host=a.example.net, ip=192.0.2.1).
-    (b"sshd", (SSH, "sshd"), "key not for this host",
-     rb"Authentication tried for <USER> with correct key but not from a permitted host "
-     rb"\(host=\S+, ip=<IP>(?:, required=\S+)?\)\."),
-    # Did not receive identification string from 192.0.2.1 port 40022
-    # ROOT LOGIN REFUSED FROM 192.0.2.1 port 40022
-    # Bad protocol version identification 'GET / HTTP/1.1' from 192.0.2.1 port 40022
-    (b"sshd", SURE, "no or bad identification, or root",
-     rb"(?:Did not receive identification string from|ROOT LOGIN REFUSED FROM|"
-     rb"Bad protocol version identification '.{0,380}' from) <IP><PORT><PRE>"),
-    # banner exchange: Connection from 192.0.2.1 port 40022: invalid format
-    (b"sshd", SURE, "no or bad identification",
-     rb"banner exchange: Connection from <IP> port \d{1,5}: [\w ,.'/()-]{1,80}<PRE>"),
-    # Unable to negotiate with 192.0.2.1 port 40022: no matching host key type found. Their offer: x
-    # Protocol major versions differ for 192.0.2.1 port 40022: SSH-2.0-OpenSSH_7.4 vs. SSH-1.5-scan
-    (b"sshd", SURE, "nothing in common",
-     rb"(?:Unable to negotiate with|Protocol major versions differ for) <IP><PORT>: .*"),
-    # probed from 192.0.2.1 port 40022 with SSH-1.0-SSH_Version_Mapper.  Don't panic.
-    # Connection from 192.0.2.1 port 40022 with IP opts:  83 07 04
-    (b"sshd", SURE, "probed", rb"(?:probed|scanned|Connection) from <IP><PORT> with .*"),
-    # refused connect from scanner.example.net (192.0.2.1)
-    (b"sshd", SURE, "refused by hosts.deny", rb"refused connect from (?:\S+ \()?<IP>\)?"),
-    # Received disconnect from 192.0.2.1 port 40022:14: No supported authentication methods
-    (b"sshd", (SSH, "disconnect"), "gave up during authentication",   # 13: cancelled by the user
-     rb"Received disconnect from <IP><PORT>: ?1[34]: .*"),
-    # Received disconnect from 192.0.2.1 port 40022:11: Bye Bye [preauth]
-    # error: Received disconnect from 192.0.2.1: 3: com.jcraft.jsch.JSchException: Auth fail
-    (b"sshd", SURE, "left before authentication",
-     rb"Received disconnect from <IP><PORT>: ?\d+: .*(?: \[preauth\]|: Auth (?:fail|cancel))"),
-    # Connection closed by invalid user admin 192.0.2.1 port 40022 [preauth]
-    (b"sshd", SURE, "unknown user, or root",
-     rb"(?:Connection (?:closed|reset) by|Disconnected from)"
-     rb" (?:invalid user <USER>|authenticating ?user root) <IP> port \d{1,5}<PRE>"),
-    # Connection closed by authenticating user bob 192.0.2.1 port 40022 [preauth]
-    (b"sshd", (SSH, "closed"), "left during authentication",
-     rb"(?:Connection (?:closed|reset) by|Disconnected from) authenticating ?user <USER> <IP>"
-     rb" port \d{1,5}<PRE>"),
-    # Disconnected from 192.0.2.1 port 40022 [preauth]
-    (b"sshd", SURE, "left before authentication",
-     rb"(?:Connection (?:closed|reset) by|Disconnected from) <IP><PORT> \[preauth\]"),
-    # error: kex_exchange_identification: Connection closed by remote host
-    # Connection closed by 192.0.2.1 port 40022    (alone, LogLevel VERBOSE: also a broken session)
-    # (a rule is told by its groups: the first of these names no address, so it has one for that)
-    (b"sshd", UNGREETED, "", rb"kex_exchange_identification: (?P<how>Connection closed|read: ).*"),
-    (b"sshd", BROKE, "left before authentication",
-     rb"Connection (?:closed|reset) by <IP> port \d{1,5}"),
-    # ssh_dispatch_run_fatal: Connection from 192.0.2.1 port 40022: Connection corrupted [preauth]
-    (b"sshd", SURE, "broken protocol",
-     rb"\w{1,40}: Connection (?:from|to) (?:invalid user <USER> |authenticating ?user root )?<IP>"
-     rb"<PORT>: [\w ,.'/()-]{1,60} \[preauth\]"),
-    # fatal: Timeout before authentication for 192.0.2.1 port 40022
-    # Timeout before authentication for connection from 192.0.2.1 to 198.51.100.1, pid = 4711
-    (b"sshd", (SSH, "timeout"), "timeout before authentication",
-     rb"Timeout before authentication for (?:connection from )?<IP>"
-     rb"(?: port \d{1,5}| to \S+, pid = .*)?"),
-    # srclimit_penalise: ipv4: new 192.0.2.1/32 deferred penalty of 5 seconds for penalty: failed
-    #   authentication                                        (an honest user gets that one as well)
-    (b"sshd", (SSH, "penalty"), "penalty for failed logins",
-     rb"srclimit_penalise: (?:ipv\d: new )?<IP>/(?:32|128):? [\w ]+ for penalty: "
-     rb"(?:failed authentication|exceeded LoginGraceTime)"),
-    # drop connection #0 from [192.0.2.1]:40022 on [198.51.100.1]:22 penalty: failed authentication
-    (b"sshd", SURE, "penalty",
-     rb"(?:drop connection #\d+ from \[|srclimit_penalise: (?:ipv\d: new )?)<IP>(?:\]:\d+ on \[\S+|"
-     rb"/(?:32|128):? [\w ]+ for) penalty: [\w ]+"),
-    # error: PAM: User not known to the underlying authentication module for illegal user x from
-    #   192.0.2.1
-    (b"sshd", SURE, "unknown user, or root",
-     rb"PAM: [\w ,'-]{1,99} for (?:illegal user <USER>|root) from <IP><PRE>"),
-    # error: PAM: Authentication failure for bob from 192.0.2.1
-    (b"sshd", (SSH, "PAM error"), "failed password",
-     rb"PAM: [\w ,'-]{1,99} for <USER> from <IP><PRE>"),
-    # pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser=
-    #   rhost=192.0.2.1  user=root
-    (b"sshd", SURE, "root failed",
-     rb"pam_\w+\(\S{1,30}\): authentication failure; <PAM>user=root"),
-    # PAM 2 more authentication failures; logname= uid=0 euid=0 tty=ssh ruser= rhost=192.0.2.1
-    (b"sshd", (SSH, "pam_unix"), "failed password",
-     rb"(?:pam_unix\(\S{1,30}\):|\(pam_unix\)|PAM (?P<n>\d{1,6}) more) authentication failures?; "
-     rb"<PAM>(?:user=.*)?"),
-    # pam_sss(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser=
-    #   rhost=192.0.2.1 user=bob
-    (b"sshd", (SSH, "another PAM module"), "failed password",
-     rb"pam_\w+\(\S{1,30}\): authentication failure; <PAM>(?:user=.*)?"),
-
-    # disconnect from unknown[192.0.2.1] ehlo=1 auth=0/1 quit=1 commands=2/3
-    (b"postfix", SURE, "unknown client, no login, no delivery",
-     rb"disconnect from unknown\[<IP>\](?::\d+)?(?!.* (?:auth|data|bdat)=[1-9]) .*"),
-    # disconnect from unknown[192.0.2.1]                                          (before Postfix 3)
-    (b"postfix", LEFT, "unknown client, no delivery",
-     rb"disconnect from unknown\[<IP>\](?::\d+)?"),
-    # 4F1A2B3C4D: client=unknown[192.0.2.1]
-    (b"postfix", DELIVERED, "", rb"\w+: client=unknown\[<IP>\](?::\d+)?(?:, .*)?"),
-    # disconnect from host.example.net[192.0.2.1] ehlo=1 auth=0/3 commands=1/4
-    (b"postfix", (MAIL, "auth=0/N"), "failed login",
-     rb"disconnect from <HOST>(?: (?:helo|ehlo|starttls)=\S+){0,3} auth=0/(?P<n>\d{1,6})(?: .*)?"),
-    # warning: host.example.net[192.0.2.1]: SASL LOGIN authentication failed: UGFzc3dvcmQ6,
-    #   sasl_username=bob       (but not when the login service is out of order)
-    (b"postfix", (MAIL, "SASL"), "failed login",
-     rb"warning: <HOST>: SASL \S+ authentication failed"
-     rb"(?!: (?:Connection lost|[Gg]eneric failure|Temporary)).*"),
-    # warning: AUTH command rate limit exceeded: 11 from a.example.net[192.0.2.1] for service smtp
-    (b"postfix", (MAIL, "rate"), "too many logins",
-     rb"warning: AUTH command rate limit exceeded: \d+ from <HOST> for service \S+"),
-    # improper command pipelining after EHLO from unknown[192.0.2.1]: QUIT\r\n
-    # warning: non-SMTP command from unknown[192.0.2.1]: GET / HTTP/1.1
-    (b"postfix", SURE, "abuse of the protocol",
-     rb"(?:improper command pipelining after [\w -]+|warning: non-SMTP command) from <HOST>"
-     rb"(?:: .*)?"),
-    # too many errors after RCPT from host.example.net[192.0.2.1]
-    (b"postfix", SURE, "too many errors",
-     rb"(?:\w+: )?too many errors after [\w -]+(?: \(\d+ bytes\))? from <HOST>"),
-    # lost connection after CONNECT from unknown[192.0.2.1]   (3.10: "NOQUEUE: lost connection ...")
-    (b"postfix", SURE, "unknown client broke off",
-     rb"(?:\w+: )?(?:lost connection|timeout) after (?:CONNECT|HELO|EHLO|STARTTLS|UNKNOWN|VRFY|"
-     rb"HELP) from unknown\[<IP>\](?::\d+)?"),
-    # lost connection after AUTH from host.example.net[192.0.2.1]
-    (b"postfix", (MAIL, "broke off"), "broke off after AUTH",
-     rb"(?:\w+: )?(?:lost connection|timeout) after AUTH from <HOST>"),
-    # NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 454 4.7.1 <a@example.org>: Relay access denied;
-    #   from=<b@example.net> to=<a@example.org> proto=ESMTP helo=<x>   (another end after a login)
-    (b"postfix", (MTA, "reject"), "rejected relaying or recipient",
-     rb"\w+: reject: (?:CONNECT|HELO|EHLO|MAIL|RCPT|VRFY|ETRN) from [\w.-]*\[<IP>\](?::\d+)?: "
-     rb"(?:454 [\d.]+ (?=.*Relay access denied)|450 4\.1\.1 |450 4\.7\.\d+ Client host rejected: "
-     rb"cannot|5(?!52)\d\d )(?:.*(?:>|proto=\w+)|.{1600,})"),  # cut at 2000 bytes
-    # DNSBL rank 6 for [192.0.2.1]:40025
-    (b"postfix", (MTA, "DNSBL"), "on block lists",
-     rb"(?:DNSBL rank \d+ for|(?:BLACK|DENY)LISTED) \[<IP>\](?::\d+)?"),
-    # PREGREET 14 after 0.04 from [192.0.2.1]:40025: EHLO x\r\n
-    # HANGUP after 0.3 from [192.0.2.1]:40025 in tests before SMTP handshake
-    # COMMAND PIPELINING from [192.0.2.1]:40025 after HELO: MAIL FROM:<a@example.net>
-    (b"postfix", SURE, "failed postscreen's tests",
-     rb"(?:(?:PREGREET \d+|HANGUP) after [\d.]+|COMMAND (?:COUNT|TIME|LENGTH) LIMIT|COMMAND "
-     rb"PIPELINING|BARE NEWLINE|NON-SMTP COMMAND) from \[<IP>\](?::\d+)?(?::| in| after) .*"),
-
-    # imap-login: Disconnected (auth failed, 3 attempts in 14 secs): user=<bob>, method=PLAIN,
-    #   rip=192.0.2.1, lip=198.51.100.1, TLS, session=<Jd8F2>
-    # imap-login: Login aborted: Connection closed (auth failed, 1 attempts in 2 secs)
-    #   (auth_failed): user=<bob>, method=PLAIN, rip=192.0.2.1, lip=198.51.100.1, session=<Jd8F2>
-    (b"dovecot", (MAIL, "login process"), "failed login",
-     rb"(?:[\w-]+-login: )?(?:(?:Info|Warning|Error): )?"
-     rb"(?:Disconnected|Aborted login|Login aborted)[^<]*\("
-     rb"(?:auth failed|authorization failed|user disabled|anonymous logins disabled|"
-     rb"sent invalid base64 in response|proxy dest auth\w* fail\w+|tried to use [\w ]+)"
-     rb"(?:, (?P<n>\d{1,6}) attempts)?(?: in \d+ secs)?\)(?: \(\w+\))?"
-     rb": user=<.*>, (?:method=[^ ]*, )?rip=<IP>, .*"),
-    # auth-worker(71): conn unix:auth-worker (pid=70,uid=97): auth-worker<1>:
-    #   pam(bob,192.0.2.1,<Jd8F2>): pam_authenticate() failed: Authentication failure
-    # auth(bob,192.0.2.1,sasl:plain)<Jd8F2>: sql: Password mismatch                        (2.4)
-    #   (after a typed ")" comes the daemon's own "): ", which the end of the pattern forbids)
-    (b"dovecot", (MAIL, "auth process"), "failed login",
-     rb"(?:auth(?:-worker)?(?:\(\d+\))?: )?(?:(?:Info|Warning|Error): )?"
-     rb"(?:conn unix:\S+ \(\S+\): auth-worker<\d+>: )?"
-     rb"[\w-]+\([^()]{0,80},<IP>(?:,sasl:[\w-]+)?(?:,master)?(?:,<[^<>()]*>)?\)(?:<[^<>()]*>){0,2}"
-     rb": (?:request \[\d+\]: )?(?:[\w-]+: )?(?:unknown user|[Pp]assword mismatch|"
-     rb"[Ii]nvalid credentials|pam_authenticate\(\) failed: (?:[Aa]uthentication (?:failure|error)|"
-     rb"User not known|Permission)|User found from deny passdb|"
-     rb"Authentication failure due to policy)[\w ]*(?: \([^()]*\))?"),
-    # pam_unix(dovecot:auth): authentication failure; logname= uid=0 euid=0 tty=dovecot ruser=bob
-    #   rhost=192.0.2.1  user=bob       (typed on both sides: so no blank in it)
-    (b"dovecot", (MAIL, "PAM"), "failed login",
-     rb"pam_\w+\([\w-]+:auth\): authentication failure; <PAM>(?:user=\S*)?"),
-
-    # 0123456789abcdef smtp connected address=192.0.2.1 host=mail.example.net
-    (b"opensmtpd", PEER, "", rb"<ID> smtp (?:event=)?connected address=\[?<IP>\]? host=.*"),
-    # smtp-in: New session 0123456789abcdef from host mail.example.net [192.0.2.1]         (5.x)
-    (b"opensmtpd", PEER, "", rb"smtp-in: New session <ID> from host \S+ \[(?:IPv6:)?<IP>\]"),
-    # 0123456789abcdef smtp event=failed-command address=192.0.2.1 host=mail.example.net
-    #   command="AUTH PLAIN (...)" result="535 Authentication failed"                   (6.0 to 6.3)
-    (b"opensmtpd", (MAIL, "failed-command"), "failed login",
-     rb'[0-9a-f]{16} smtp (?:event=)?failed-command address=\[?<IP>\]? host=\S+ '
-     rb'command="[Aa][Uu][Tt][Hh] .*" result="5.*'),
-    # 0123456789abcdef smtp failed-command command="AUTH PLAIN (...)" result="535 Authentication ...
-    # smtp-in: Failed command on session 0123456789abcdef: "AUTH PLAIN (...)" => 535 Auth...
-    (b"opensmtpd", (MAIL, "failed-command"), "failed login",
-     rb'(?:smtp-in: Failed command on session )?<ID>(?: smtp (?:event=)?failed-command command=|: )'
-     rb'"[Aa][Uu][Tt][Hh] .*" (?:result="|=> )5.*'),
-    # 0123456789abcdef smtp authentication user=bob result=permfail
-    (b"opensmtpd", (MAIL, "authentication"), "failed login",
-     rb"<ID> smtp (?:event=)?authentication .*result=permfail"),
-)
-
-# How the messages begin that RULES know (after a letter, patterns): most lines of most logs begin
-# otherwise, and to look for these in whole blocks takes a fifth of the time of matching all lines.
-BEGINNINGS = (
-    rb"message repeated", rb"Invalid", rb"Illegal", rb"Failed", rb"Postponed", rb"maximum",
-    rb"Disconnecting", rb"Disconnected(?! from user |: Logged out)", rb"User ",
-    rb"pam_\w+\([^)\n]*\): a", rb"(pam_unix\)", rb"PAM", rb"Authentication (?:t|failure d)",
-    rb"Did not", rb"ROOT", rb"Bad", rb"banner", rb"Unable", rb"Protocol", rb"probed", rb"scanned",
-    rb"Connection", rb"refused", rb"kex_", rb"Timeout", rb"srclimit", rb"drop",
-    rb"Received(?! disconnect from \S+ \S+ \d+:11: disconnected by user$)",
-    rb"disconnect from (?:unknown|\S+ (?:(?:helo|ehlo|starttls)=\S+ ){0,3}auth=0/)",
-    rb"client=unknown", rb"warning: (?:\S+: SASL|AUTH|non-SMTP)", rb"improper", rb"too many",
-    rb"lost", rb"timeout", rb"reject: ", rb"DNSBL", rb"BLACK", rb"DENY", rb"PREGREET", rb"HANGUP",
-    rb"COMMAND", rb"BARE", rb"NON-SMTP",
-    rb"Aborted", rb"Login aborted", rb"unknown user", rb"password mismatch", rb"Password mismatch",
-    rb"invalid cred", rb"Invalid cred", rb"pam_authenticate", rb"smtp-in")
-
+# ---- The shell script ----------------------------------------------------------------------------
 
 def main(args):
-    """Run the pipeline; args: the command line (list of str). Returns the exit code, 0 or 1."""
+    """The whole program. args: the command line (list of str). Returns the exit code, 0 or 1."""
     options = Options(args)
-    try:
-        allowed = allow_list(options.allow) if options.allow else None
-    except (OSError, ValueError) as error:
-        return complain(options.allow, error)
-
-    # the attackers of the last day
     night = Night()
+    try:
+        night.allowed = allow_list(options.allow)
+    except (OSError, ValueError) as error:
+        return night.complain(options.allow, error)
+    if options.forgive:
+        return forgive(options, night)
+
+    # the attackers of the last day, from both logs
     found = (careful_attackers if options.careful else attackers)(options, night)
 
-    # pf's own table, which its rules may have added to
-    known = []
-    if not options.no_pf:
-        try:
-            known = pf_table(options.table)
-        except OSError as error:
-            night.status = complain("pfctl", error)
-            options.no_pf = error.errno == errno.ENOENT
-
-    # both join the old file
-    try:
-        old, table, left_out = update(options, allowed, known, found)
+    try:  # they join pf's own table and the old file, and pf takes the result
+        table = update(options, night, found)
     except OSError as error:
-        return complain(options.etcfile, error)
-    for entry in sorted(left_out):
-        if left_out[entry] == UNLOADABLE:
-            say(options.etcfile, "left out: %s, %s" % (visible(entry), UNLOADABLE))
+        night.complain(options.etcfile, error)
+        night.pf, table = night.pf.replace("pf was not asked", "NOT written"), None
+        night.expired, night.left_out = [], {}
+        with contextlib.suppress(OSError):
+            night.old = old_file(options.etcfile)[0]
+    else:
+        say_left_out(options, night)
 
-    # pf takes the result
-    if not options.no_pf and not options.dry_run:
-        try:
-            pf_load(options.pf_conf)
-        except OSError as error:
-            night.status = complain("pfctl", error)
-
-    if options.explain:
-        tell(options, night, old, table, left_out)
-    if options.dry_run:
+    if options.verbose or options.mail:
+        tell(options, night, table)
+    if options.dry_run and table is not None:
         try:
             write(1, table)
         except OSError as error:
-            night.status = complain("stdout", error)
+            night.complain("stdout", error)
     return night.status
 
 
-class Options:
-    """The command line: attributes named as the long options. Ends the program if it is wrong."""
-
-    etcfile, pf_conf, table, days, count = ETCFILE, PF_CONF, TABLE, DAYS, COUNT
-    allow = mail = None
-    careful = dry_run = verbose = no_pf = False
-    LETTERS = {"-m": "--maillog", "-a": "--authlog", "-e": "--etcfile", "-f": "--pf-conf",
-               "-t": "--table", "-d": "--days", "-k": "--count", "-w": "--allow",
-               "-c": "--careful", "-n": "--dry-run", "-v": "--verbose", "-h": "--help"}
-    WITH_VALUE = "maillog authlog etcfile pf-conf table days count allow mail now".split()
-    FLAGS = "careful dry-run verbose no-pf version help".split()
-
-    def __init__(self, args):
-        self.now = int(time.time())
-        self.maillog, self.authlog = [], []
-        if args:
-            self.parse(args)
-        self.maillog = self.maillog or [MAILLOG]
-        self.authlog = self.authlog or [AUTHLOG]
-        self.explain = self.verbose or self.mail
-        self.alive = self.verbose and os.isatty(2)
-
-    def parse(self, args):
-        import getopt  # half of what argparse costs at the start
-        try:
-            pairs, rest = getopt.gnu_getopt(args, "m:a:e:f:t:d:k:w:cnvh",
-                                            [name + "=" for name in self.WITH_VALUE] + self.FLAGS)
-        except getopt.GetoptError as error:
-            wrong_usage(error.msg)
-        if rest:
-            wrong_usage("not an option: " + rest[0])
-        for option, value in pairs:
-            name = self.LETTERS.get(option, option)[2:]
-            if name in ("help", "version"):
-                print(USAGE if name == "help" else VERSION)
-                sys.exit(0)
-            if name in ("maillog", "authlog"):
-                getattr(self, name).append(value)
-            elif name in ("days", "count"):
-                setattr(self, name, number_of(name, value))
-            elif name == "now":
-                self.now = moment(value)
-            elif name == "mail" and not re.match(r"[\w.+=%!/@][\w.+=%!/@-]*\Z", value, re.ASCII):
-                wrong_usage("not a mail address: " + value)
-            else:
-                setattr(self, name.replace("-", "_"), name in self.FLAGS or value)
-        try:
-            time_range(self.now, self.days)
-        except (OverflowError, ValueError, OSError):
-            wrong_usage("no such time: %d days before %d" % (self.days, self.now))
-
-
-def number_of(what, text):
-    """A number from the command line (str) as int, 1 to 99999."""
-    if not re.match(r"[0-9]{1,5}\Z", text) or not int(text):
-        wrong_usage("%s: not a number from 1 to 99999: %s" % (what, text))
-    return int(text)
-
-
-def moment(text):
-    """--now's TIME (str): epoch seconds, or local YYYY-MM-DD HH:MM[:SS]. Returns epoch seconds."""
-    if re.match(r"[0-9]{1,12}\Z", text):
-        return int(text)
-    for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"):
-        try:
-            return int(time.mktime(time.strptime(text, form)))
-        except (ValueError, OverflowError):
-            pass
-    wrong_usage("not a time (YYYY-MM-DD HH:MM): " + text)
-
-
 class Night:
-    """What reading the logs brought: the range (two str), a tally a log, the addresses found (set),
-    why each was ({address: Finding}, where somebody wants to know), lines whose stamp could not be
-    read, and the exit code so far.
-    """
+    """What a run finds out on its way: the exit code so far, and what its report will tell."""
 
     def __init__(self):
-        self.range, self.tallies, self.found, self.why = ("", ""), [], set(), {}
-        self.unread, self.status = 0, 0
+        self.status, self.errors = 0, []  # exit code; what was said on stderr (list of str)
+        self.allowed, self.range, self.tallies = None, ("", ""), []  # range: two stamps (str)
+        self.findings = {}  # {address (bytes): (hits, why (str), the line that decided it)}
+        self.let_off, self.near = [], []  # careful mode's rows of the report
+        self.old, self.left_out = [], {}  # entries before; {entry: why it is not in the table}
+        self.expired, self.pf = [], "pf was not asked"
 
-    def packed(self):
-        """What a process tells of its logs, in plain types."""
-        return ([vars(tally) for tally in self.tallies], self.found,
-                {address: finding.packed() for address, finding in self.why.items()},
-                self.unread, self.status)
+    def say(self, name, reason):
+        """One line on stderr: `logcheck: NAME: REASON` (str)."""
+        self.errors.append(visible(os.fsencode("%s: %s" % (name, reason))))
+        to_stderr(b"logcheck: %s\n" % self.errors[-1].encode())
 
-    def join(self, tallies, found, why, unread, status):
-        """Take in what another process packed()."""
-        for tally in tallies:
-            self.tallies.append(Tally(tally["path"]))
-            vars(self.tallies[-1]).update(tally)
-        self.found |= found
-        for address, finding in why.items():
-            self.why.setdefault(address, Finding()).join(*finding)
-        self.unread += unread
-        self.status = self.status or status
-
-
-class Tally:
-    """How many lines of a log (path: str) were read, in range, and matched."""
-
-    def __init__(self, path):
-        self.path = path
-        self.read = self.in_range = self.matched = 0
-
-    def add(self, block, in_range, matched):
-        """Count a block's (bytes) lines, those in range, and those that matched."""
-        self.read += block.count(b"\n") + 1
-        self.in_range += in_range
-        self.matched += matched
-
-
-class Finding:
-    """Why an address was found: the rule (str), the first line (bytes) that named it, how often;
-    careful mode also counts sure signs and, by verdict, other failures.
-    """
-
-    __slots__ = ("rule", "line", "hits", "sure", "counts", "delivered")
-
-    def __init__(self):
-        self.rule = self.line = self.counts = None
-        self.hits, self.sure, self.delivered = 0, 0, False
-
-    def packed(self):
-        """All of it in plain types."""
-        return self.rule, self.line, self.hits, self.sure, self.counts, self.delivered
-
-    def join(self, rule, line, hits, sure, counts, delivered):
-        """Take in what another process, which read later logs, packed() of the same address."""
-        if not self.hits or sure and not self.sure:
-            self.rule, self.line = rule, line
-        self.hits += hits
-        self.sure += sure
-        self.delivered = self.delivered or delivered
-        for verdict, times in (counts or {}).items():
-            self.count(verdict, times)
-
-    def count(self, verdict, times):
-        """Count failures (int) that are no sure sign."""
-        counts = self.counts = self.counts or {}
-        counts[verdict] = counts.get(verdict, 0) + times
+    def complain(self, name, error):
+        """Say what failed (str, exception or str). Returns the exit code for it, 1."""
+        self.say(name, getattr(error, "strerror", None) or str(error) or type(error).__name__)
+        self.status = 1
+        return self.status
 
 
 def attackers(options, night):
-    """The pipeline's first half, from both logs to their addresses (set of bytes)."""
+    """The pipeline's first half, from both logs to the addresses in their suspicious lines.
+
+    Returns {address (bytes): the log's name (str)}. A log that cannot be read is said.
+    """
     start, end = time_range(options.now, options.days)
     night.range = start.decode(), end.decode()
     if start > end:
-        say("range", "nothing found: %s sorts behind %s; careful mode (-c) knows dates"
-            % night.range)
-    at_once(read_logs, [(path, MAIL_WORDS, mail_suspects) for path in options.maillog],
-            [(path, AUTH_WORDS, auth_suspects) for path in options.authlog],
-            night, options, start, end)
-    return night.found
-
-
-def read_logs(logs, night, options, start, end):
-    """The addresses in suspicious lines from start to end (bytes) of logs (list of (path, words,
-    function)) go into night.found. What cannot be read is said, and the rest still is.
-    """
-    for path, words, suspects in logs:
-        tally = Tally(path)
+        night.say("range", "nothing found: %s sorts behind %s; careful mode (-c) knows dates"
+                  % night.range)
+    found = {}
+    for path, suspects in ([(path, mail_suspects) for path in options.maillog]
+                           + [(path, auth_suspects) for path in options.authlog]):
+        tally, name = Tally(path), visible(os.fsencode(os.path.basename(path)))
         night.tallies.append(tally)
         try:
-            for block in blocks(open_log(path), options.alive and path):
-                lines = in_range(candidates(block, words), start, end)
-                lines = suspects(lines)
-                night.found.update(addresses(lines))
-                if options.explain:
-                    tally.add(block, len(in_range(block.split(b"\n"), start, end)), len(lines))
-                    explain(lines, night.why)
-        except Exception as error:  # each unpacker has errors of its own
-            night.status = complain(path, error)
-
-
-def at_once(read, mail, auth, night, *how):
-    """read(logs, night, *how) for the logs of both (lists of tuples that begin with the path).
-    Large ones are read at the same time, as the shell runs a pipeline: authlog in a process of its
-    own, which saves nearly half the time.
-    """
-    process = None
-    if min(map(size_of, (mail, auth))) >= LARGE:
-        process = start_reading(read, auth, how)
-    read(mail, night, *how)
-    if process is None:
-        read(auth, night, *how)
-        return
-    pid, answer = process
-    with answer:
-        packed = answer.read()
-    with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored
-        os.waitpid(pid, 0)
-    try:
-        night.join(*marshal.loads(packed))
-    except (EOFError, ValueError, TypeError):
-        night.status = complain(auth[0][0], "the process that read it was ended")
-
-
-def start_reading(read, logs, how):
-    """Start read(logs, night, *how) in a process of its own. Returns its number and the file on
-    which it tells its night, packed() and marshalled; None if there is no process to be had.
-    """
-    try:
-        here, there = os.pipe()
-    except OSError:
-        return None
-    try:
-        pid = os.fork()
-    except OSError:
-        os.close(here)
-        os.close(there)
-        return None
-    if pid:
-        os.close(there)
-        return pid, open(here, "rb")
-    try:
-        os.close(here)
-        night = Night()
-        read(logs, night, *how)
-        with open(there, "wb") as answer:
-            answer.write(marshal.dumps(night.packed()))
-    finally:
-        os._exit(0)
-
-
-def size_of(logs):
-    """The bytes in logs (list of tuples that begin with the path), as far as they are files."""
-    size = 0
-    for path, *_ in logs:
-        with contextlib.suppress(OSError):
-            size += os.path.getsize(path)
-    return size
+            for block in blocks(open_log(path), path, night, SYSLOG_STAMP, options.verbose):
+                matched, lines = suspects(block, start, end, options.verbose)
+                tally.read += block.count(b"\n") + 1
+                tally.suspicious += matched
+                tally.in_range += len(lines)
+                found.update(dict.fromkeys(addresses(lines), name))
+                if options.verbose or options.mail:
+                    explain(lines, night.findings)
+        except unreadable() as error:
+            night.complain(path, error)
+    return found
 
 
 def time_range(now, days):
     """`date -r $(expr $(date +%s) - 86400) '+%b %d %H:%M:%S' | sed "s/ 0/  /"`, and for now.
 
     now: epoch seconds; days: of 86400 seconds. Returns the first and last stamp (bytes), local
-    time. The first " 0" is the zero of a day up to the 9th, or else of an hour up to nine: both
-    are cut, as sed does (the page).
+    time. The first " 0" is the zero of a day up to the 9th, else of an hour up to nine: sed cuts
+    both. Raises OverflowError, ValueError or OSError if there is no such time.
     """
     return tuple(
         time.strftime("%b %d %H:%M:%S", time.localtime(second)).replace(" 0", "  ", 1).encode()
         for second in (now - days * 86400, now))
 
 
-def open_log(path):
-    """Open a log (str; - is standard input), unpacked as its name tells. Returns a binary file.
+def mail_suspects(block, start, end, _):
+    """`awk '$0>=from&&$0<=to' | grep "disconnect from unknown" | grep -v auth=1`.
 
-    Raises OSError; ImportError where Python lacks the format.
+    Looking for the words first is faster than splitting a block (bytes) into lines. Returns how
+    many lines hold them, and those from start to end (list of bytes).
+    """
+    words, lines = b"disconnect from unknown", []
+    at = block.find(words)
+    while at >= 0:
+        line_end = block.find(b"\n", at)
+        if line_end < 0:
+            line_end = len(block)
+        lines.append(block[block.rfind(b"\n", 0, at) + 1:line_end])
+        at = block.find(words, line_end)
+    lines = [line for line in lines if b"auth=1" not in line]
+    return len(lines), in_range(lines, start, end)
+
+
+def auth_suspects(block, start, end, count):
+    """`awk '$0>=from&&$0<=to' | grep -E "root|invalid|by [0-9]|identification"`.
+
+    Few lines of a block (bytes) are left after the range, so it comes first. Returns how many
+    lines match, in range or not (counted only if count is true), and those from start to end.
+    """
+    lines = block.split(b"\n")
+    return len(suspicious(lines)) if count else 0, suspicious(in_range(lines, start, end))
+
+
+def suspicious(lines):
+    """`grep -E "root|invalid|by [0-9]|identification"` (list of bytes)."""
+    return list(filter(SUSPICIOUS.search, lines))
+
+
+SUSPICIOUS = re.compile(rb"root|invalid|by [0-9]|identification")
+# starts with a plain class: the search then leaps from digit to digit, four times as fast
+ADDRESS = re.compile(rb"[0-9][0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
+SYSLOG_STAMP = re.compile(rb"[A-Z][a-z][a-z] [ 0-3][0-9] [ 0-2][0-9]:[0-9][0-9]:[0-9][0-9]")
+
+
+def in_range(lines, start, end):
+    """`awk '$0>=from&&$0<=to'`: the lines (list of bytes) from start to end, compared whole."""
+    return [line for line in lines if start <= line <= end]
+
+
+def addresses(lines):
+    """`grep -oE "([0-9]{1,3}\\.){3}[0-9]{1,3}"`: all in the lines (list of bytes), in order."""
+    return ADDRESS.findall(b"\n".join(lines))
+
+
+def open_log(path):
+    """`cat LOG`: open a log (str; - is standard input), unpacked as its name tells.
+
+    Returns a binary file. Raises OSError; ImportError where Python lacks the format.
     """
     if path == "-":
         return open(0, "rb", buffering=0, closefd=False)
@@ -687,34 +232,1048 @@ def open_log(path):
     return log
 
 
-def blocks(log, show=None, whole=True):
-    """`cat LOG`: yield an open log's text in blocks (bytes) of whole lines, each without its last
-    newline. A last line that lacks its newline is a line. Closes the log.
+def blocks(log, path, night, stamp, show=False):
+    """Yield an open log's text in blocks (bytes) of whole lines, each without its last newline.
+    Closes the log. Raises what unreadable() says.
 
-    Raises what reading and unpacking may raise. show: the name (str) to show progress under.
-    whole: keep a line longer than BLOCK; otherwise a line of nonsense stands for it.
+    NUL bytes at a line's beginning, left there by a power cut, are no part of it. Of a line over
+    LONGEST only so much is looked at. A log in which no stamp (compiled pattern) begins one of
+    the first 100 lines is said: a run that sees nothing must not look like a quiet night.
     """
-    with log, wiped(show):
+    rest, first = b"", True
+    with log, progress(log, path, show) as tell_progress:
         fifo = log.fileno() and stat.S_ISFIFO(os.fstat(log.fileno()).st_mode)
-        pieces, size = [], 0  # of a line not yet whole: joined once, so the time stays linear
         while True:
             if fifo:
                 await_writer(log)
-            if show:
-                show_progress(log, show)
             data = log.read(BLOCK)
             if not data:
                 break
-            end = data.rfind(b"\n")
-            if end >= 0:
-                yield b"".join(pieces) + data[:end]
-                pieces, size = [], 0
-            pieces.append(data[end + 1:])
-            size += len(pieces[-1])
-            if size > BLOCK and not whole:
-                pieces = [b"\0"]
-        if any(pieces):
-            yield b"".join(pieces)
+            tell_progress()
+            if not rest:
+                data = data.lstrip(b"\0")
+            if b"\n\0" in data:
+                data = re.sub(b"\n\0+", b"\n", data)
+            head, last = data.find(b"\n"), data.rfind(b"\n")
+            if last < 0:
+                rest += data[:LONGEST - len(rest)]
+                continue
+            block = (rest + data[:head])[:LONGEST] + data[head:last]
+            if first:
+                warn_of_no_stamp(block, path, night, stamp)
+                first = False
+            yield block
+            rest = data[last + 1:]
+    if rest:
+        if first:
+            warn_of_no_stamp(rest, path, night, stamp)
+        yield rest
+
+
+def update(options, night, found):
+    """`pfctl -T show`, `cat "$ETCFILE"`, `sort | uniq > "$ETCFILE"` and `pfctl -f`: the addresses
+    found ({bytes: why (str)}) join pf's and the old entries, and pf takes the new table. From
+    reading the file to its replacement other runs wait. --dry-run only reads.
+
+    Returns the new table (list of bytes). Raises OSError if the old one stays.
+    """
+    target = os.path.realpath(options.etcfile)
+    if options.dry_run:
+        known = pf_table(options, night)
+        night.old, _ = old_file(target)
+        night.pf = "dry run, nothing written"
+        return merge(options, night, known, found)
+    temporary = target + ".logcheck"
+    with locked(temporary) as new:
+        known = pf_table(options, night)
+        night.old, about = old_file(target)
+        table = merge(options, night, known, found)
+        table = within_limit(options, night, table, known)
+        write(new, table)
+        keep_owner(new, about)
+        os.fsync(new)
+        if options.careful and not options.no_pf:
+            pf_replace(options, night, temporary)
+        os.rename(temporary, target)
+        sync_folder(options, night, target)
+        if about is None:
+            night.say(options.etcfile, "was not there and has been made")
+    if not options.careful and not options.no_pf:
+        pf_load(options, night)
+    return table
+
+
+def pf_table(options, night):
+    """`pfctl -t TABLE -T show | awk '{print $1}'` (list of bytes); empty and said if it fails."""
+    if options.no_pf:
+        return []
+    try:
+        shown = pfctl("-t", options.table, "-T", "show")
+        if re.search(rb"[^\t\n -~]", shown):
+            raise OSError(errno.EIO, "-t %s -T show: not the text of a table" % options.table)
+    except OSError as error:
+        night.complain("pfctl", error)
+        night.pf = "pf did NOT take it: " + night.errors[-1]
+        options.no_pf = error.errno == errno.ENOENT  # nor can it load anything
+        return []
+    return re.findall(rb"^[ \t]*([^ \t\n]+)", shown, re.MULTILINE)
+
+
+def pf_load(options, night):
+    """`pfctl -f /etc/pf.conf`: pf takes the ruleset, and with it the table; a failure is said."""
+    try:
+        pfctl("-f", options.pf_conf)
+        night.pf = "pf has it"
+    except OSError as error:
+        night.complain("pfctl", error)
+        night.pf = "pf did NOT take it: " + night.errors[-1]
+
+
+def old_file(path):
+    """`cat "$ETCFILE"`: its lines (list of bytes) and its os.stat(), or [] and None if not there.
+
+    Raises OSError if it exists and cannot be read, or is not a regular file.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return [], None
+    with open(fd, "rb") as file:
+        about = os.fstat(fd)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file.read().split(b"\n"), about
+
+
+is_numeric = re.compile(rb"[0-9.]+").fullmatch
+is_loadable = re.compile(
+    rb"(?:%s\.){0,3}%s" % ((rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2)).fullmatch
+UNLOADABLE, ALLOWED = "pf could not load it", "allowed"
+
+
+def merge(options, night, known, found):
+    """`grep -v "^$" | sort -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4 | uniq` over the old file's lines,
+    pf's (known) and the addresses found. Returns the table (sorted list of bytes).
+
+    What is left out of it is noted in the night: what is allowed, and numbers and dots that are
+    no address, for which pf would refuse the whole ruleset.
+    """
+    entries = set(night.old).union(known, found) - {b""}
+    for entry in entries:
+        if not is_loadable(entry) and is_numeric(entry):
+            night.left_out[entry] = UNLOADABLE
+    if night.allowed:
+        night.left_out.update((entry, ALLOWED) for entry in entries
+                              if is_allowed(entry, night.allowed))
+    entries -= night.left_out.keys()
+    if options.expire:
+        entries = dated(options, night, entries, known, found)
+    return sorted(entries, key=sort_key)
+
+
+def sort_key(entry):
+    """What sort(1) orders an entry (bytes) by with -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4: the first
+    four fields as numbers, then the whole line (tuple).
+    """
+    one, two, three, four = (entry.split(b".", 4) + [b"", b"", b""])[:4]
+    return number(one), number(two), number(three), number(four), entry
+
+
+@functools.lru_cache(maxsize=None)
+def number(field):
+    """The number (int) that `sort -n` reads in a field (bytes): blanks, perhaps a minus, digits;
+    zero if there are none. The digits are taken for hexadecimal ones: the order is the same, and
+    there is no limit to how many they are.
+    """
+    minus, digits = re.match(rb"[ \t]*(-?)([0-9]*)", field).groups()
+    return int(minus + (digits or b"0"), 16)
+
+
+def write(fd, lines):
+    """Write lines (list of bytes) to a file descriptor. Raises OSError."""
+    with open(fd, "wb", closefd=False) as out:
+        out.write(b"".join([b"\n".join(lines), b"\n" if lines else b""]))
+
+
+# ---- Careful mode --------------------------------------------------------------------------------
+
+def careful_attackers(options, night):
+    """The attackers of the last days, as a court finds them: every line that RULES know is
+    evidence for or against its peer, and all of the range is heard before judgement.
+
+    Returns {address or IPv6 network (bytes): why (str)}. A log that cannot be read is said.
+    """
+    days = Range(options.now, options.days)
+    night.range = days.text
+    court = Court(options, days)
+    seen = set()
+    for path in options.maillog + options.authlog:
+        for name, log in generations(path, days.first, night, seen):
+            tally = Tally(name)
+            night.tallies.append(tally)
+            court.last.clear()
+            try:
+                for block in blocks(log or open_log(name), name, night, ANY_STAMP,
+                                    options.verbose):
+                    tally.read += block.count(b"\n") + 1
+                    court.hear(block, tally)
+            except unreadable() as error:
+                night.complain(name, error)
+    return court.judge(night)
+
+
+class Range:
+    """The last days and two hours more, by the clock on the lines. The two hours are for clocks
+    set back and for runs that begin later than the night before: nothing is lost.
+
+    first, last: epoch seconds; text: both as (str, str), local time.
+    """
+
+    def __init__(self, now, days):
+        at = time.localtime(now)
+        self.last = now
+        self.first = int(time.mktime((at.tm_year, at.tm_mon, at.tm_mday - days, at.tm_hour - 2,
+                                      at.tm_min, at.tm_sec, 0, 0, -1)))
+        start = time.localtime(self.first)
+        self.text = tuple(time.strftime("%Y-%m-%d %H:%M:%S", when) for when in (start, at))
+        # syslogd's days in the range, {"Apr  8": (first time of day, last)}
+        self.days = {}
+        for back in range(min(days, 366) + 2):
+            noon = time.localtime(time.mktime((at.tm_year, at.tm_mon, at.tm_mday - back, 12, 0, 0,
+                                               0, 0, -1)))
+            if noon[:3] < start[:3]:
+                break
+            for day in {time.strftime(form, noon).encode() for form in ("%b %e", "%b %d")}:
+                again = day in self.days  # a year on, the day comes again
+                self.days[day] = (
+                    time.strftime("%H:%M:%S", start).encode()
+                    if noon[:3] == start[:3] and not again else b"",
+                    time.strftime("%H:%M:%S", at).encode() if back == 0 else b"~")
+        # ISO stamps may be of another zone, up to a day away
+        self.dates = tuple(time.strftime("%Y-%m-%d", time.localtime(second)).encode()
+                           for second in (self.first - 86400, now + 86400))
+        self.parts = {}  # {first ten bytes of a line: part() of it}
+
+    def part(self, line):
+        """Whether all lines that begin with the ten bytes that this line (bytes) begins with, an
+        hour or an ISO date, lie in the range: True; False if none does; None if it depends.
+        """
+        begin = line[:10]
+        if begin not in self.parts:
+            if begin[4:5] == b"-":
+                inside = None if self.dates[0] <= begin <= self.dates[1] else False
+            else:
+                first, last = self.days.get(begin[:6], (b"~", b""))
+                hour = begin[7:9]
+                inside = (True if first <= hour and hour + b"~" <= last else
+                          None if first[:2] <= hour <= last else False)
+            self.parts[begin] = inside
+        return self.parts[begin]
+
+    def holds(self, line):
+        """Whether a line (bytes) lies in the range."""
+        inside = self.part(line)
+        if inside is None and line[4:5] != b"-":
+            first, last = self.days[line[:6]]
+            return first <= line[7:15] <= last
+        if inside is None:
+            second = iso_second(line)
+            return second is not None and self.first <= second <= self.last
+        return inside
+
+
+ISO_STAMP = (rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
+             rb"(?:[.,][0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?")
+ANY_STAMP = re.compile(SYSLOG_STAMP.pattern + b"|" + ISO_STAMP)
+
+
+def iso_second(line):
+    """The epoch second of an ISO 8601 or RFC 3339 stamp that a line (bytes) begins with; local
+    time if it names no offset; None if there is none, or no such time.
+    """
+    import datetime
+    stamp = re.match(ISO_STAMP, line)
+    try:
+        *date, second = map(int, stamp.groups()[:6])
+        zone = stamp.group(7)
+        when = datetime.datetime(*date, min(second, 59))
+        if not zone:
+            return when.timestamp()
+        if zone == b"Z":
+            zone = b"+0000"
+        offset = datetime.timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
+        when -= offset if zone[:1] == b"+" else -offset
+        return when.replace(tzinfo=datetime.timezone.utc).timestamp()
+    except (AttributeError, ValueError, OverflowError, OSError):
+        return None
+
+
+ROTATED = re.compile(r"[.-]([0-9][0-9TZ-]*)(\.gz|\.bz2|\.xz|\.zst|\.Z)?")
+
+
+def generations(path, since, night, seen):
+    """Yield a log (str) and, before it, oldest first, those that newsyslog(8) or logrotate made
+    of it and whose mtime lets them hold a line since an epoch second: (name, open file). None
+    stands for a file that could not be opened yet. All are opened before the first is read: what
+    is rotated meanwhile is still read.
+
+    seen: {(device, inode)} of the files that need not be read again, which it extends.
+    """
+    current = attempt(path)
+    logs = [(path, current)]
+    folder, base = os.path.split(path)
+    try:
+        names = sorted(os.listdir(folder or ".")) if path != "-" else []
+    except OSError as error:
+        names = []
+        if current:
+            night.complain(folder or ".", error)
+    older = {}
+    for name in names:
+        # while maillog.0.gz is being written, maillog.0 is still there and sorts first
+        match = ROTATED.fullmatch(name[len(base):]) if name.startswith(base) else None
+        if match and match.group(1) not in older:
+            with contextlib.suppress(OSError):  # renamed just now
+                name = os.path.join(folder, name)
+                mtime = os.stat(name).st_mtime
+                if mtime >= since - 3600:
+                    older[match.group(1)] = mtime, name, match.group(2)
+    for _, name, ending in sorted(older.values(), reverse=True):
+        if ending in (".zst", ".Z"):
+            night.complain(name, "cannot be unpacked: it is not read")
+        else:
+            logs.insert(0, (name, attempt(name)))
+    for name, log in logs:
+        about = os.fstat(log.fileno()) if log else None
+        if about and stat.S_ISREG(about.st_mode):
+            if (about.st_dev, about.st_ino) in seen:
+                log.close()
+                continue
+            seen.add((about.st_dev, about.st_ino))
+        yield name, log
+
+
+def attempt(path):
+    """open_log(path), or None if it fails."""
+    try:
+        return open_log(path)
+    except (OSError, ImportError):
+        return None
+
+
+# What the daemons write of their peers: (daemon, verdict, why, template). A template is a whole
+# message, from its literal beginning on, and reads like it: <NAME> stands for a pattern of FIELDS,
+# {a|b} for either. <IP> stands where the daemon puts the peer, and nothing that a client types can
+# move that place: before typed text all is fixed; after it, up to the end, stand the daemon's own
+# words. (sshd cuts a message at 500 bytes, so <USER> is shorter than that.) Rules are tried in
+# this order, and the first that matches ends the search unless its verdict has a "+".
+#
+# A verdict is WHAT/DOOR/WITNESS, weighed by weigh(). Against the peer: SURE; FAIL; LEFT (an unknown
+# client leaves Postfix without login and delivery); REJECT. For it: LOGIN; DELIVERED; PUTOFF (a
+# 4xx of ours) takes back one LEFT, DOWN (our login service is) one FAIL, UNDONE (a message that is
+# refused when its text comes) one DELIVERED. PEER names the address of a session that later lines
+# go by, END ends it. <N> is a number of attempts that the line states.
+RULES = [("sshd",) + row for row in (
+    ("SURE/ssh/user", "unknown user", "{Invalid|Illegal} user <NAME> from <IP><PORT><PRE>"),
+    ("SURE/ssh/failed", "unknown user",
+     "{Failed|Postponed} <WORD> for {invalid|illegal} user <USER> from <IP><PORT><SSH2><KEY>"),
+    ("SURE/ssh/failed", "root failed",
+     "Failed {password|keyboard-interactive<WAY>|challenge-response} for root from "
+     "<IP><PORT><SSH2>"),
+    ("FAIL/ssh/failed", "failed password",
+     "Failed {password|keyboard-interactive<WAY>|challenge-response} for <USER> from "
+     "<IP><PORT><SSH2>"),
+    ("SURE/ssh/failed", "unknown user",  # typed on both sides: no blank in the name
+     "Failed hostbased for invalid user <WORD> from <IP><PORT><SSH2><CLIENT>"),
+    ("FAIL/ssh/failed", "failed hostbased",
+     "Failed hostbased for <WORD> from <IP><PORT><SSH2><CLIENT>"),
+    ("LOGIN/ssh/accepted", "", "Accepted <WORD> for <ACCOUNT> from <IP><PORT><SSH2><MORE>"),
+    ("SURE/ssh/end", "too many attempts",
+     "Disconnecting {invalid user <SHY>|authenticating user root} <IP><PORT>: "
+     "Too many authentication failures<PRE>"),
+    ("SURE/ssh/many", "too many attempts",
+     "maximum authentication attempts exceeded for {invalid user <USER>|root} from "
+     "<IP><PORT><SSH2><PRE>"),
+    ("FAIL/ssh/end", "too many attempts",
+     "Disconnecting {authenticating user <SHY> |}<IP><PORT>: "
+     "Too many authentication failures<PRE>"),
+    ("FAIL/ssh/many", "too many attempts",
+     "maximum authentication attempts exceeded for <USER> from <IP><PORT><SSH2><PRE>"),
+    ("SURE/ssh/end", "changed the user",  # typed on both sides: no blank in it
+     "Disconnecting invalid user <WORD> <IP><PORT>: Change of username or service not allowed: "
+     "<WORD> -> <WORD><PRE>"),
+    ("FAIL/ssh/end", "changed the user",
+     "Disconnecting authenticating user <WORD> <IP><PORT>: Change of username or service not "
+     "allowed: <WORD> -> <WORD><PRE>"),
+    ("SURE/ssh/end", "broken protocol",
+     "Disconnecting <IP><PORT>: {strict KEX violation|multiple KEXINIT|bad service request}<ANY>"),
+    ("SURE/ssh/user", "root not allowed", "User root from <IP> not allowed because <PLAIN>"),
+    ("FAIL/ssh/user", "user not allowed", "User <USER> from <IP> not allowed because <PLAIN>"),
+    ("SURE/ssh/user", "root not allowed",
+     "pam_access(<SERVICE>): access denied for user `root' from `<IP>'"),
+    ("FAIL/ssh/user", "user not allowed",
+     "pam_access(<SERVICE>): access denied for user `<USER>' from `<IP>'"),
+    ("SURE/ssh/user", "prohibited",
+     "administratively prohibited connection for {invalid user <USER>|root} from <IP><PORT>"),
+    ("FAIL/ssh/user", "prohibited",
+     "administratively prohibited connection for <USER> from <IP><PORT>"),
+    ("FAIL/ssh/key", "key not for this host",
+     "Authentication tried for <USER> with correct key but not from a permitted host "
+     "(host=<WORD>, ip=<IP>{, required=<WORD>|})."),
+    ("FAIL/ssh/key", "key not for this host",
+     "Authentication tried for <USER> with valid certificate but not from a permitted "
+     "{host|source address} ({ip=|}<IP>)."),
+    ("FAIL/ssh/end", "no identification",
+     "Did not receive identification string from <IP><PORT><PRE>"),
+    ("FAIL/ssh/root", "root refused", "ROOT LOGIN REFUSED FROM <IP><PORT><PRE>"),
+    ("SURE/ssh/end", "no ssh client",
+     "Bad protocol version identification '<NAME>' from <IP><PORT><PRE>"),
+    ("SURE/ssh/end", "no ssh client",
+     "banner exchange: Connection from <IP><PORT>: invalid format<PRE>"),
+    ("FAIL/ssh/end", "no identification",
+     "banner exchange: Connection from <IP><PORT>: <PLAIN><PRE>"),
+    ("FAIL/ssh/end", "nothing in common", "Unable to negotiate with <IP><PORT>: <ANY>"),
+    ("FAIL/ssh/end", "nothing in common", "Protocol major versions differ for <IP><PORT>: <ANY>"),
+    ("SURE/ssh/end", "probed", "{probed|scanned|Connection} from <IP><PORT> with <ANY>"),
+    ("SURE/ssh/end", "refused by hosts.deny", "refused connect from {<WORD> (|}<IP>{)|}"),
+    ("FAIL/ssh/disconnect", "left before a login",  # 13: cancelled; 14: no more methods
+     "Received disconnect from <IP><PORT>:{ |}{13|14}:~ <ANY>"),
+    ("FAIL/ssh/disconnect", "left before a login",
+     "Received disconnect from <IP><PORT>:{ |}<CODE>:<BYUSER>~ <ANY>{ [preauth]|: Auth fail|"
+     ": Auth cancel}"),
+    ("SURE/ssh/end", "unknown user",
+     "{Connection closed by|Connection reset by|Disconnected from} invalid user <USER> "
+     "<IP><PORT><PRE>"),
+    ("FAIL/ssh/end", "left before a login",
+     "{Connection closed by|Connection reset by|Disconnected from} authenticating{ |}user <USER> "
+     "<IP><PORT><PRE>"),
+    ("FAIL/ssh/end", "left before a login",
+     "{Connection closed by|Connection reset by|Disconnected from} <IP>~{ port <DIGITS>|} "
+     "[preauth]"),
+    # without [preauth] also a session that breaks off: then there was a login
+    ("FAIL/ssh/end", "left before a login",
+     "Connection {closed|reset} by <IP> port <DIGITS>"),
+    ("SURE/ssh/end", "broken protocol",
+     "Connection {from|to} {invalid user <USER> |authenticating user root |}<IP><PORT>: "
+     "<BROKEN> [preauth]"),
+    ("FAIL/ssh/end", "timeout before a login",
+     "Timeout before authentication for {connection from |}<IP>"
+     "{ port <DIGITS>| to <WORD>, pid = <ANY>|}"),
+    ("FAIL/ssh/penalty", "penalty",
+     "srclimit_penalise: {ipv4: new |ipv6: new |}<IP>/{32|128}{:|} <PLAIN> for penalty: <PLAIN>"),
+    ("FAIL/ssh/penalty", "penalty",
+     "drop connection #<DIGITS> from [<IP>]:<DIGITS> on [<WORD> penalty: <PLAIN>"),
+    ("SURE/ssh/PAM", "unknown user, or root",
+     "PAM: <PLAIN> for {illegal user <USER>|invalid user <USER>|root} from <IP><VIA><PRE>"),
+    ("FAIL/ssh/PAM", "failed password", "PAM: <PLAIN> for <USER> from <IP><VIA><PRE>"),
+    ("SURE/ssh/pam_unix", "root failed",
+     "{(pam_unix) |}authentication failure; <PAM>user=root"),
+    ("SURE/ssh/pam", "root failed", "pam_<SERVICE>): a~uthentication failure; <PAM>user=root"),
+    ("FAIL/ssh/pam_unix", "failed password",
+     "{(pam_unix) |}authentication failure; <PAM><WHOM>"),
+    ("FAIL/ssh/pam_unix", "failed password",
+     "pam_unix(<SERVICE>): a~uthentication failure; <PAM><WHOM>"),
+    ("FAIL/ssh/pam", "failed password", "pam_<SERVICE>): a~uthentication failure; <PAM><WHOM>"),
+    ("FAIL/ssh/pam_unix", "failed password",
+     "PAM <N> more authentication failure{s|}; <PAM><WHOM>"),
+)] + [
+    ("sshd", "FAIL/ssh/pam_unix", "failed password",
+     "more authentication failure{s|}; <PAM><WHOM>"),
+] + [("postfix",) + row for row in (
+    ("LEFT+/smtp/quit", "unknown client, no login, no delivery",
+     "disconnect from unknown[<IP>]<CLIENTPORT><IDLE>"),
+    ("LOGIN/smtp/auth", "", "disconnect from <HOST><COMMANDS> auth=~<DONE>"),
+    ("FAIL/smtp/auth", "failed login", "disconnect from <HOST><COMMANDS> auth=~0/<N>{ <ANY>|}"),
+    ("LOGIN+/smtp/client", "", "client=<HOST>, sasl_method=<WORD>, sasl_username=<ANY>"),
+    ("DELIVERED/smtp/client", "", "client=<HOST>{, <ANY>|}"),
+    ("FAIL+/smtp/SASL", "failed login", "warning: <HOST>: SASL <ANY> authentication failed<ANY>"),
+    ("DOWN/smtp/SASL", "", "warning: <HOST>: SASL <MECH> authentication failed: <DOWN>"),
+    ("FAIL/smtp/rate", "too many logins",
+     "warning: AUTH command rate limit exceeded: <DIGITS> from <HOST> for service <WORD>"),
+    ("SURE/smtp/abuse", "abuse of the protocol",
+     "warning: non-SMTP command from <HOST>{: <ANY>|}"),
+    ("SURE/smtp/abuse", "abuse of the protocol",
+     "improper command pipelining after <STAGE> from <HOST>{: <ANY>|}"),
+    ("SURE/smtp/errors", "too many errors", "too many errors after <STAGE> from <HOST>"),
+    ("FAIL/port 25/broke", "unknown client broke off",
+     "{lost connection|timeout} after <EARLY> from unknown[<IP>]<CLIENTPORT>"),
+    ("FAIL/smtp/broke", "broke off after AUTH", "{lost connection|timeout} after AUTH from <HOST>"),
+    ("PUTOFF/port 465, 587/tls", "", "SSL_accept error from <HOST>: <ANY>"),
+    ("", "", "reject: <STAGE> from <HOST>: <LOGGEDIN>"),
+    ("UNDONE+/smtp/reject", "", "reject: {DATA|BDAT|END-OF-MESSAGE} from <HOST>: <ANY>"),
+    ("REJECT/smtp/reject", "rejected relaying or recipient",
+     "reject: <STAGE> from <HOST>: <REFUSED>"),
+    ("PUTOFF/smtp/reject", "", "reject: <STAGE> from <HOST>: 4<ANY>"),
+    ("REJECT/smtp/list", "on block lists", "DNSBL rank <DIGITS> for [<IP>]<CLIENTPORT>"),
+    ("REJECT/smtp/list", "on block lists", "{BLACKLISTED|DENYLISTED} [<IP>]<CLIENTPORT>"),
+    ("SURE/smtp/abuse", "failed postscreen's tests",
+     "PREGREET <DIGITS> after <WORD> from [<IP>]<CLIENTPORT>: <ANY>"),
+    ("SURE/smtp/abuse", "failed postscreen's tests",
+     "HANGUP after <WORD> from [<IP>]<CLIENTPORT> in tests before SMTP handshake"),
+    ("FAIL/smtp/broke", "broke off",
+     "HANGUP after <WORD> from [<IP>]<CLIENTPORT> in tests after SMTP handshake"),
+    ("FAIL/smtp/broke", "too many or too slow commands",
+     "COMMAND {COUNT|TIME} LIMIT from [<IP>]<CLIENTPORT>{ after <ANY>|}"),
+    ("SURE/smtp/abuse", "failed postscreen's tests",
+     "{COMMAND LENGTH LIMIT|COMMAND PIPELINING|BARE NEWLINE|NON-SMTP COMMAND} from "
+     "[<IP>]<CLIENTPORT>{ after <ANY>|}"),
+)] + [("dovecot",) + row for row in (
+    ("LOGIN/login/login", "", "{Login|Logged in}: user=<<ACCOUNT>>, <RIP>"),
+    ("FAIL/login/login", "failed login",
+     "{Disconnected|Aborted login|Login aborted}{ (|: | by logging out (}<INSIDE>~<GUESSES><RIP>"),
+    ("SURE/login/login", "abuse of the protocol",
+     "{Disconnected|Login aborted}{: Disconnected|}: Too many {invalid|bad} commands<REASON><RIP>"),
+    ("FAIL/auth/process", "failed login",
+     "{pam|passwd-file|sql|ldap|shadow|passwd|bsdauth|static|lua|checkpassword|policy|"
+     "Authenticate|authenticate|vpopmail|oauth2|dict|sia}(<LOGIN>,<IP><SESSION>): <BADLOGIN>"),
+    ("FAIL/auth/process", "failed login",
+     "{auth|auth-worker}(<LOGIN>,<IP>~<SESSION>)<SESSIONS>: <BADLOGIN>"),
+    ("FAIL/auth/PAM", "failed login",
+     "pam_<SERVICE>): a~uthentication failure; <PAM>{user=<WORD>|user=|}"),
+)] + [("opensmtpd",) + row for row in (
+    ("PEER", "", "smtp {event=|}connected address={[|}<IP>{]|} host=<ANY>"),
+    ("END", "", "smtp {event=|}{disconnected|closed}<ANY>"),
+    ("LOGIN/smtp/auth", "", "smtp {event=|}authentication user=<TOKEN><AH> result=ok"),
+    ("FAIL/smtp/auth", "failed login", "smtp {event=|}authentication <ANY>result=permfail"),
+    ("DELIVERED/smtp/client", "", "smtp {event=|}message <ANY>msgid=<ANY>"),
+    ("FAIL/smtp/command", "failed login",
+     'smtp {event=|}failed-command <AH>command="<AUTHCMD> <ANY>" result="5<ANY>'),
+    ("REJECT/smtp/reject", "rejected relaying or recipient",
+     'smtp {event=|}failed-command <AH>command="<RCPTCMD><ANY>" result="5<ANY>'),
+    ("SURE/smtp/abuse", "abuse of the protocol",
+     'smtp {event=|}failed-command <AH>command="<NOSMTP><ANY>" result="500<ANY>'),
+    ("SURE/smtp/abuse", "abuse of the protocol",
+     'smtp {event=|}bad-input <AH>result="500<ANY>Pipelining not supported<ANY>'),
+    # 5.x
+    ("PEER", "", "New session <ID> from host <WORD> [{IPv6:|}<IP>]"),
+    ("END", "", "Closing session <ID><ANY>"),
+    ("LOGIN/smtp/auth", "", "Accepted authentication for user <TOKEN> on session <ID>"),
+    ("DELIVERED/smtp/client", "", "Accepted message <TOKEN> on session <ID>: <ANY>"),
+    ("FAIL/smtp/command", "failed login",
+     'Failed command on session <ID>: "<AUTHCMD> <ANY>" => 5<ANY>'),
+    ("REJECT/smtp/reject", "rejected relaying or recipient",
+     'Failed command on session <ID>: "<RCPTCMD><ANY>" => 5<ANY>'),
+)]
+
+FIELDS = {
+    "<IP>": rb"(?P<ip>[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"
+            rb"|(?:IPv6:)?[\da-fA-F]{0,4}:[\da-fA-F:]{1,34}(?:[\d.]{7,15})?(?:%[\w.-]{1,16})?)",
+    "<ANY>": rb".*",  # typed by the client, or what does not matter
+    "<NAME>": rb".{0,400}", "<USER>": rb".{0,300}",  # typed; sshd makes up to four bytes of one
+    "<SHY>": rb"[^:]{0,300}", "<WORD>": rb"\S{1,100}", "<TOKEN>": rb"\S*", "<DIGITS>": rb"\d{1,6}",
+    "<CODE>": rb"\d{1,3}", "<BYUSER>": rb"(?! disconnected by user$)",
+    "<PLAIN>": rb"[\w ,.:'/()-]{1,99}",  # the daemon's own words
+    "<N>": rb"(?P<n>\d{1,6})",
+    "<ID>": rb"(?P<session>[0-9a-f]{16})",
+    # sshd
+    "<PORT>": rb"(?: port \d{1,5})?",  # since OpenSSH 7
+    "<PRE>": rb"(?: \[preauth\])?",  # since OpenSSH 5.9
+    "<SSH2>": rb"(?: ssh\d)?(?: via [\da-fA-F.:]{2,45})? *",  # FreeBSD: via its own address
+    "<VIA>": rb"(?: via [\da-fA-F.:]{2,45})? *",
+    "<KEY>": rb"(?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60})?",
+    "<MORE>": rb"(?:: .*)?", "<CLIENT>": rb"(?:: (?!.* from ).*)?",
+    "<ACCOUNT>": rb"[^<>]{0,100}?",  # of a real user: not typed
+    "<WAY>": rb"\S{0,30}", "<SERVICE>": rb"[^\s)]{1,30}",
+    "<BROKEN>": rb"(?!.*(?:timed out|Broken pipe|unreachable))[\w ,.'/()-]{1,60}",
+    "<PAM>": rb"logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*",
+    "<WHOM>": rb"(?:user=.*)?",
+    # Postfix; it allows no other bytes in a host's name
+    "<HOST>": rb"[\w.-]*\[<IP>\](?::\d{1,5})?",
+    "<CLIENTPORT>": rb"(?::\d{1,5})?",
+    "<IDLE>": rb"(?!.* (?:auth|data|bdat)=[1-9])(?: .*)?",
+    "<COMMANDS>": rb"(?: (?:helo|ehlo|xclient|xforward|starttls)=\S+)*",
+    "<DONE>": rb"[1-9]\S*(?: .*)?",
+    "<STAGE>": rb"[A-Za-z][\w -]{1,30}(?: \(\d+ bytes\))?",
+    "<EARLY>": rb"(?:CONNECT|HELO|EHLO|STARTTLS|UNKNOWN|VRFY|HELP)",
+    "<MECH>": rb"[\w-]{1,40}",
+    "<DOWN>": rb"(?:Connection lost|Can't connect|Authentication backend error|"
+              rb"[Gg]eneric failure|Temporary).*",
+    # the client has logged in; a line that was cut short may end in typed text
+    "<LOGGEDIN>": rb".{0,900} helo=<[^<> ]*> sasl_method=\S{1,100} sasl_username="
+                  rb"(?!.* helo=<).*",
+    "<REFUSED>": rb"(?:5(?!52)\d\d |454 4\.7\.1 |450 4\.1\.1 .{0,300}?: Recipient address "
+                 rb"rejected: User unknown).*",
+    # Dovecot: the last rip= is its own, the name before it is typed
+    "<RIP>": rb"(?:method=\S{0,64}, )?rip=<IP>(?:, (?:[lr]port|lip|mpid|pid)=[\w.:]+)*"
+             rb"(?:, (?:secured|TLS)[^<>]*)?(?:, session=<[^<> ]*>)?",
+    "<INSIDE>": rb"(?!Logged out in=)",
+    "<GUESSES>": rb"(?:[^<(]*(?:\([^()<]*\) failed[^<(]*)?\()?(?:(?:auth failed|"
+                 rb"authorization failed|user disabled|anonymous logins disabled|"
+                 rb"sent invalid base64 in response|"
+                 rb"credentials contain control characters|proxy dest auth\w* fail\w+(?: to \S+)?|"
+                 rb"tried to use [\w ]+)(?:)|"
+                 rb"client didn't finish SASL auth(?=, (?:[1-9]\d|[2-9])))"
+                 rb"(?:, (?P<n>\d{1,6}) attempts)?"
+                 rb"(?: in \d+ secs)?\)(?: \(\w+\))?: (?:user=<.*>, )?",
+    "<REASON>": rb"(?: \([^()<]*\)){0,2}: (?:user=<.*>, )?",
+    "<LOGIN>": rb"(?:(?!\): ).){0,80}",
+    "<SESSION>": rb"(?:,sasl:[\w-]+)?(?:,master)?(?:,<[^<>()]*>)?",
+    "<SESSIONS>": rb"(?:<[^<>()]*>){0,2}",
+    "<BADLOGIN>": rb"(?:request \[\d+\]: )?(?:[\w-]+: )?(?:unknown user|[Pp]assword mismatch|"
+                  rb"[Ii]nvalid credentials|pam_authenticate\(\) failed: (?:[Aa]uthentication "
+                  rb"(?:failure|error)|User not known|Permission)|User found from deny passdb|"
+                  rb"Authentication failure due to policy)[\w ]*(?: \([^()]*\)){0,1}"
+                  rb"(?: \((?:SHA1 of )?given password: (?!.*\): ).*\))?",
+    # OpenSMTPD
+    "<AH>": rb"(?: ?address=\[?<IP>\]? host=\S+ ?)?",
+    "<AUTHCMD>": rb"[Aa][Uu][Tt][Hh]", "<RCPTCMD>": rb"[Rr][Cc][Pp][Tt] [Tt][Oo]:",
+    "<NOSMTP>": rb"(?:(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT) |Host:|User-Agent:|\\)",
+}
+
+# {daemon: (its program name, what may stand between that and a message's beginning)}
+DAEMONS = {
+    "sshd": (rb"sshd(?:-session|-auth)?(?:\(pam_unix\))?",
+             rb"(?:(?:error|fatal): )?(?:[\w./@~+-]{1,200}(?::\d{1,6})?: )??"),
+    "postfix": (rb"[\w./-]*?/(?P<submission>(?:submissions?|smtps)/)?(?:smtpd|postscreen)",
+                rb"(?:\w{4,20}: )?"),
+    "dovecot": (
+        rb"(?:dovecot(?:-auth)?|auth(?:-worker)?|(?:imap|pop3|managesieve|submission)-login)",
+        rb"(?:[\w-]+-login: |auth(?:-worker)?(?:\(\d+\))?: )?(?:(?:Info|Warning|Error): )?"
+        rb"(?:conn unix:\S+ \(\S+\): auth-worker<\d+>: )?"),
+    "opensmtpd": (rb"smtpd", rb"(?:smtp-in: )?"),
+}
+# "Apr  8 12:00:00 mail ", with RFC 3339's stamp too, or <facility.priority> about the host;
+# Dovecot's own file names no host
+STAMP_AND_HOST = (rb"(?:[A-Z].{14}|[\d-]{10}[T ]\S+) (?:<[\w.]+> )?(?:(?P<host>\S*[^\s:]) )?"
+                  rb"(?:<[\w.]+> )?")
+# behind the program: its number, Solaris' [ID ...], and rsyslog's way to say that it said the same
+# N times
+BEHIND = (rb"(?:\[\d+\])?: (?:\[ID \d+ [\w.]+\] )?"
+          rb"(?:message repeated (?P<times>\d{1,6}) times: \[ (?=.*\]$))?")
+# what stands before a beginning and matters: OpenSMTPD's session, a number of attempts
+LEAD = rb"(?:(?P<session>[0-9a-f]{16}) |(?P<n>\d{1,6}) (?=more auth))?"
+REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\])?: )?"
+                      rb"last message repeated (?P<n>\d{1,6}) times?")
+BELIEVED = 10  # attempts that one line may state: Dovecot can be made to log a typed line
+GUESSED = 1000  # failures for each login from which on somebody has guessed a password
+
+
+class Rule:
+    """A row of RULES: verdict as what, door and witness; more, whether further rules are tried. It
+    is compiled, to a pattern of whole lines, when it is first tried. submission: the same rule for
+    clients of submission, where, but for abuse of the protocol, nothing is worse than a failure.
+    """
+
+    def __init__(self, daemon, verdict, why, template, submission=False):
+        self.daemon, self.why, self.template = daemon, why, template
+        self.what, self.door, self.witness = (verdict + "//").split("/")[:3]
+        self.more, self.what = self.what.endswith("+"), self.what.rstrip("+")
+        self.submission = None if submission else Rule(daemon, verdict, why, template, True)
+        if submission:
+            if self.what == "SURE" and self.witness != "abuse":
+                self.what = "FAIL"
+            self.door = "" if self.door == "port 25" else "submission"
+        elif self.door.startswith("port"):
+            self.door = "smtp" if self.door == "port 25" else ""
+
+    def match(self, line):
+        """The match of a line (bytes), or None."""
+        program, before = DAEMONS[self.daemon]
+        message = expand(self.template)
+        lead = b"" if b"?P<n>" in message or b"?P<session>" in message else LEAD
+        pattern = re.compile(b"%s%s%s%s%s%s(?(times)\\])\r?" % (
+            STAMP_AND_HOST, program, BEHIND, before, lead, message), re.DOTALL)
+        self.match = pattern.fullmatch
+        return self.match(line)
+
+
+def expand(template):
+    """A template (str) as a pattern (bytes): <NAME> stands for FIELDS, {a|b} for either."""
+    marks = {"{": b"(?:", "}": b")", "|": b"|", "~": b""}
+    pieces = re.split(r"(<[A-Z0-9]+>|[{|}~])", template)
+    return b"".join(FIELDS.get(piece, marks.get(piece, re.escape(piece.encode())))
+                    for piece in pieces).replace(b"<IP>", FIELDS["<IP>"])
+
+
+def beginnings(template):
+    """How a message of a template (str) may begin: {literal text (bytes): the pattern (bytes) that
+    must follow for the message to be looked at}, the latter if the template has a "~" in it.
+    """
+    found, rest = {b""}, template
+    for piece in re.findall(r"\{[^<{}]*\}|[^<{}|]+|.", template):
+        if piece[0] in "<{|}~" and not piece.endswith("}"):
+            break
+        found = {begin + choice.encode() for begin in found
+                 for choice in piece.strip("{}").split("|")}
+        rest = rest[len(piece):]
+    follows = re.sub(rb"\?P<\w+>", b"?:", expand(rest.split("~")[0])) if "~" in rest else b""
+    return dict.fromkeys(found, follows)
+
+
+class Court:
+    """Hears lines as evidence and judges their peers by it.
+
+    evidence: {rule: {peer as logged (bytes): how often}}; first: {(rule, peer): line}, kept only
+    for a report; sessions: {(host, session): peer as logged}; last: {host: (rule, peer, where its
+    line ends)} of the lines that "last message repeated" may speak of.
+    """
+
+    def __init__(self, options, days):
+        self.options, self.days = options, days
+        self.keep_lines = options.verbose or options.mail
+        self.evidence, self.first, self.sessions, self.last = {}, {}, {}, {}
+        rows = [(Rule(*row), beginnings(row[3])) for row in RULES]
+        self.rules, letters = {}, {}  # {beginning: [Rule]}, in the order in which they are tried
+        for begin, follows in sorted({item for _, begins in rows for item in begins.items()},
+                                     reverse=True):
+            self.rules[begin] = [rule for rule, begins in rows
+                                 if any(begin.startswith(other) for other in begins)]
+            letters.setdefault(begin[:1], []).append(
+                re.escape(begin[1:]) + (b"(?=%s)" % follows if follows else b""))
+        # sorted by their first letters, the search for them takes half the time
+        words = b": (?:\\[ID [^]]{1,40}\\] |message repeated \\d+ times: \\[ )?%s(?P<begin>%s)" % (
+            re.sub(rb"\?P<\w+>", b"?:", LEAD), b"|".join(
+                b"%s(?:%s)" % (re.escape(letter), b"|".join(rest))
+                for letter, rest in sorted(letters.items())))
+        self.search = re.compile(words, re.MULTILINE)
+        self.search_repeats = re.compile(words + b"|last message repeated ", re.MULTILINE)
+
+    def hear(self, block, tally):
+        """Take the evidence in a block (bytes) of whole lines, and count it in the tally."""
+        inside, last = self.days.part, self.last
+        if not any(inside(begin) is not False
+                   for begin in {line[:10] for line in block.split(b"\n")}):
+            last.clear()
+            return
+        repeats = b"last message repeated " in block
+        end = -1
+        for hit in (self.search_repeats if repeats else self.search).finditer(block):
+            at = hit.start()
+            if at < end:
+                continue
+            start, end = block.rfind(b"\n", 0, at) + 1, block.find(b"\n", at)
+            if end < 0:
+                end = len(block)
+            line, begin = block[start:end], hit.group("begin")
+            tally.suspicious += 1
+            if inside(line) or self.days.holds(line):
+                if begin:
+                    tally.in_range += self.testify(line, begin, end)
+                else:
+                    tally.in_range += self.repeat(line, block, start)
+        # what "last message repeated" in the next block may speak of
+        for host in list(last):
+            rule, peer, at = last.pop(host)
+            if host and block.find(b" %s " % host, at) < 0:
+                last[host] = rule, peer, 0
+
+    def testify(self, line, begin, end):
+        """Take what a line (bytes) says whose message may have a beginning (bytes). end: where its
+        block goes on. Returns whether it says something of a peer.
+        """
+        known = False
+        for rule in self.rules[begin]:
+            found = rule.match(line)
+            if found is None:
+                continue
+            said = found.groupdict()
+            session, peer = (said["host"], said.get("session")), said.get("ip")
+            if rule.what == "PEER":
+                self.sessions[session] = peer
+            elif rule.what == "END":
+                self.sessions.pop(session, None)
+            more, rule = rule.more, rule.submission if said.get("submission") else rule
+            peer = peer or self.sessions.get(session)
+            if peer and rule.door:
+                times = int(said["times"] or 1) * min(int(said.get("n") or 1), BELIEVED)
+                self.record(rule, peer, times, line)
+                self.last[said["host"]] = rule, peer, end
+                known = True
+            if not more:
+                break
+        return known
+
+    def repeat(self, line, block, start):
+        """Take a line (bytes; in its block from start on) that says "last message repeated N
+        times": it speaks of the line before it of the same host. Returns whether that said
+        something of a peer.
+        """
+        found = REPEATED.match(line)
+        if found and found.group("host") in self.last:
+            rule, peer, end = self.last[found.group("host")]
+            if block.find(b" %s " % found.group("host"), end, start) < 0:
+                self.record(rule, peer, int(found.group("n")), line)
+                return True
+        return False
+
+    def record(self, rule, peer, times, line):
+        """Note that a rule heard of a peer (bytes) so many times, and the first line (bytes)."""
+        counts = self.evidence.setdefault(rule, {})
+        counts[peer] = counts.get(peer, 0) + times
+        if self.keep_lines:
+            self.first.setdefault((rule, peer), line)
+
+    def judge(self, night):
+        """Judge every peer heard of. Returns {address or network (bytes): why (str)} of the
+        attackers, and notes in the night what its report tells of them and of the others.
+        """
+        cases, spellings, lines, attackers = {}, {}, {}, {}
+        for rule in list(self.evidence):
+            for logged, times in self.evidence.pop(rule).items():
+                if logged not in spellings:
+                    spellings[logged] = canonical(logged, self.options.mask6)
+                address = spellings[logged]
+                if address:
+                    case = cases.setdefault(address, {})
+                    case[rule] = case.get(rule, 0) + times
+                    if (rule, logged) in self.first:
+                        lines.setdefault((rule, address), self.first[rule, logged])
+        for address, case in cases.items():
+            rule, _, logins, delivered = weigh(case, self.options.count)
+            against = {each: times for each, times in case.items() if each.what in AGAINST}
+            accused, failures, _, _ = weigh(against, self.options.count)
+            if rule:
+                attackers[address] = "%s: %s" % (rule.daemon, rule.why)
+                night.findings[address] = (
+                    sum(against.values()),
+                    attackers[address] + ("; logins: %d" % logins if logins else ""),
+                    lines.get((rule, address), b""))
+            elif accused:
+                night.let_off.append((address, failures, logins, delivered))
+            elif failures:
+                night.near.append((failures, address))
+        return attackers
+
+
+AGAINST = ("SURE", "FAIL", "LEFT", "REJECT")
+
+
+def weigh(counts, threshold):
+    """The judgement of a peer by what was heard of it ({rule: how often}): README, CAREFUL MODE.
+
+    Returns the rule that makes it an attacker (or None), its failures and sure signs, logins and
+    deliveries (int). One attempt is often logged more than once: at each door the witness who saw
+    most is believed; what was tried at different doors adds up.
+    """
+    heard = {}  # {what: {door: {witness: how often}}}
+    for rule, times in counts.items():
+        witnesses = heard.setdefault(rule.what, {}).setdefault(rule.door, {})
+        witnesses[rule.witness] = witnesses.get(rule.witness, 0) + times
+
+    def total(what, *doors):
+        return sum(max(witnesses.values()) for door, witnesses in heard.get(what, {}).items()
+                   if not doors or door in doors)
+
+    def deciding(*what):
+        return max((rule for rule in counts if rule.what in what),
+                   key=lambda rule: (counts[rule], rule.why, rule.template))
+
+    logins, down = total("LOGIN"), total("DOWN")
+    delivered = max(0, total("DELIVERED") - total("UNDONE"))
+    smtp_signs = total("SURE", "smtp", "submission")
+    signs = total("SURE") - smtp_signs + max(0, smtp_signs - delivered)
+    left = total("LEFT", "smtp") - total("PUTOFF", "smtp") - down
+    # who leaves submission without a login has failed there; Dovecot's auth process hears of the
+    # attempts at all doors to mail
+    submission = max(total("FAIL", "submission"),
+                     total("LEFT", "submission") - total("PUTOFF", "submission"))
+    mail = max(total("FAIL") - total("FAIL", "ssh", "submission", "auth") + submission,
+               total("FAIL", "auth")) - down
+    rejects = max(0, total("REJECT") - delivered)
+    failures = total("FAIL", "ssh") + max(0, mail) + rejects
+    rule = None
+    if signs > logins:
+        rule = deciding("SURE")
+    elif left > 0 and not logins and not delivered:
+        rule = deciding("LEFT")
+    elif failures >= threshold and failures > GUESSED * logins:
+        rule = deciding("FAIL", "REJECT", "LEFT")
+    return rule, failures + signs + max(0, left), logins, delivered
+
+
+is_quad = re.compile(rb"(?:%s\.){3}%s" % ((rb"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)",) * 2)).fullmatch
+
+
+def canonical(text, mask6):
+    """An address as logged (bytes) as the table's entry: IPv4, or the IPv6 network of mask6 bits
+    (int) that it lies in. None if invalid, loopback, multicast, link-local or unspecified.
+    """
+    if is_quad(text) and not text.startswith((b"0.", b"127.", b"169.254.", b"22", b"23")):
+        return text  # as most are, in a tenth of the time
+    import ipaddress
+    try:
+        address = ipaddress.ip_address(re.sub("^IPv6:|%.*", "", text.decode()))
+    except ValueError:
+        return None
+    address = getattr(address, "ipv4_mapped", None) or address
+    if (address.is_loopback or address.is_unspecified or address.is_multicast
+            or address.is_link_local or address in ipaddress.ip_network("0.0.0.0/8")):
+        return None
+    if address.version == 6 and mask6 < 128:
+        address = ipaddress.ip_network((int(address) >> 128 - mask6 << 128 - mask6, mask6))
+    return str(address).encode()
+
+
+# ---- Extras --------------------------------------------------------------------------------------
+
+# The command line
+
+class Options:
+    """What the command line can change: attributes named as the long options."""
+
+    etcfile, pf_conf, table, days = ETCFILE, PF_CONF, TABLE, DAYS
+    maillog = authlog = allow = mail = count = mask6 = expire = forgive = None
+    careful = dry_run = verbose = no_pf = False
+
+    def __init__(self, args):
+        self.now = int(time.time())
+        if args:
+            self.parse(args)
+        self.maillog = self.maillog or [MAILLOG]
+        self.authlog = self.authlog or [AUTHLOG]
+        self.count, self.mask6 = self.count or COUNT, self.mask6 or MASK6
+
+    def parse(self, args):
+        """Set what args (list of str) say. Wrong usage is said, and ends the program: exit 2."""
+        import argparse  # not for the bare nightly run: it costs several milliseconds
+
+        class Parser(argparse.ArgumentParser):
+            def error(self, message):
+                to_stderr(b"logcheck: usage: %s (logcheck.py -h tells)\n"
+                          % visible(os.fsencode(message)).encode())
+                sys.exit(2)
+
+        def number(low, high):
+            def read(text):
+                if not re.match(r"[0-9]{1,5}\Z", text) or not low <= int(text) <= high:
+                    raise argparse.ArgumentTypeError("not a number from %d to %d: %s"
+                                                     % (low, high, text))
+                return int(text)
+            return read
+
+        def checked(what, valid):
+            def read(text):
+                if not valid(text):
+                    raise argparse.ArgumentTypeError("not %s: %s" % (what, text))
+                return text
+            return read
+
+        def moment(text):
+            if re.match(r"[0-9]{1,12}\Z", text):
+                return int(text)
+            for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"):
+                with contextlib.suppress(ValueError, OverflowError):
+                    return int(time.mktime(time.strptime(text, form)))
+            raise argparse.ArgumentTypeError("not a time (YYYY-MM-DD HH:MM): " + text)
+
+        file = checked("a file name", bool)
+        mail = checked("a mail address",
+                       re.compile(r"[\w.+=%!/@][\w.+=%!/@-]*\Z", re.ASCII).match)
+        address = checked("an address or network", lambda text: network(os.fsencode(text)))
+        parser = Parser(
+            prog="logcheck.py", allow_abbrev=False, add_help=False,
+            formatter_class=lambda prog: argparse.HelpFormatter(prog, 2, 22, 79),
+            description="Put the attackers that maillog and authlog name into pf's table.",
+            epilog="Exit: 0 done, 1 something failed (stderr says what), 2 wrong usage. "
+                   "logcheck.py -cnv shows what careful mode would do, and changes nothing.")
+        add = parser.add_argument
+        add("-m", "--maillog", metavar="FILE", action="append", type=file,
+            help="read FILE instead of %s; may be repeated" % MAILLOG)
+        add("-a", "--authlog", metavar="FILE", action="append", type=file,
+            help="read FILE instead of %s; may be repeated; for both, - is standard input, and "
+                 ".gz, .bz2 and .xz are unpacked" % AUTHLOG)
+        add("-e", "--etcfile", metavar="FILE", type=file,
+            help="the file that holds the table; " + ETCFILE)
+        add("-f", "--pf-conf", metavar="FILE", type=file,
+            help="the ruleset for pf to load; " + PF_CONF)
+        add("-t", "--table", metavar="NAME", help="pf's table; " + TABLE)
+        add("-d", "--days", metavar="N", type=number(1, 99999), help="look at the last N days; 1")
+        add("-n", "--dry-run", action="store_true",
+            help="print the new table; write, load and mail nothing")
+        add("-v", "--verbose", action="store_true",
+            help="report on stderr what was read, found, let off and left out")
+        add("-c", "--careful", action="store_true",
+            help="real dates, rotated logs too, and a fair judgement of what the daemons "
+                 "themselves say of their peers, over IPv4 and IPv6")
+        add("-k", "--count", metavar="N", type=number(1, 99999),
+            help="with -c: failures that may be a user's own count from N on; %d" % COUNT)
+        add("-w", "--allow", metavar="FILE", type=file,
+            help="keep the addresses and networks in FILE (one a line, # comments) out of the "
+                 "table, whoever put them there")
+        add("-x", "--expire", metavar="DAYS", type=number(1, 99999),
+            help="date the entries, and drop those last named more than DAYS days ago")
+        add("--forgive", metavar="ADDRESS", action="append", type=address,
+            help="take an address or network out of the file and of pf's table, and do nothing "
+                 "else; may be repeated")
+        add("--mask6", metavar="LEN", type=number(32, 128),
+            help="with -c: IPv6 peers are judged as networks of LEN bits; %d" % MASK6)
+        add("--mail", metavar="ADDRESS", type=mail,
+            help="when addresses were added, send the report there")
+        add("--no-pf", action="store_true", help="neither ask pf for its table nor load it")
+        add("--now", metavar="TIME", type=moment,
+            help="run as if at TIME: epoch seconds, or local YYYY-MM-DD HH:MM[:SS]")
+        add("--version", action="version", version=VERSION, help="print the version")
+        add("-h", "--help", action="help", help="print this")
+        parser.color = False
+        if any(arg.endswith("=--") for arg in args):  # argparse would take it for no value
+            parser.error("expected one argument")
+        parser.parse_args(args, self)
+        for option, value in (("-k", self.count), ("--mask6", self.mask6)):
+            if value and not self.careful:
+                parser.error("%s has no effect without -c" % option)
+        try:
+            time_range(self.now, self.days)
+        except (OverflowError, ValueError, OSError):
+            parser.error("no such time: %d days before %d" % (self.days, self.now))
+
+
+# Other programs, and what they and this one say
+
+def pfctl(*args, text=b""):
+    """Run pfctl(8) from PATH. Returns what it prints; OSError with its own words if it fails."""
+    return command(("pfctl",) + args, text)
+
+
+def command(args, text=b""):
+    """Run a command (tuple of str) with text (bytes) as its input. Returns what it prints (bytes);
+    raises OSError, with its own words if it fails, also if it takes longer than PATIENCE.
+    """
+    import subprocess
+    try:
+        done = subprocess.run(args, input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise OSError(errno.ETIMEDOUT, "%s: no answer for %d seconds, ended"
+                      % (" ".join(args[1:]), PATIENCE))
+    if done.returncode:
+        words = visible(b"; ".join(done.stderr.split(b"\n")).rstrip(b"; "))
+        raise OSError(errno.EIO, "%s: %s" % (" ".join(args[1:]),
+                                             words or "exit %d" % done.returncode))
+    return done.stdout
+
+
+def visible(text):
+    """Text from elsewhere (bytes) as str that no terminal or mail takes for a command."""
+    return "".join(chr(byte) if 32 <= byte < 127 else "\\x%02x" % byte for byte in text)
+
+
+def to_stderr(text):
+    """Put text (bytes) on stderr. Write errors are ignored: there is nobody to tell."""
+    with contextlib.suppress(OSError):
+        os.write(2, text)
+
+
+# Reading a log
+
+class Tally:
+    """How many lines of a log (path: str) were read, suspicious, and of these in range."""
+
+    def __init__(self, path):
+        self.path, self.read, self.suspicious, self.in_range = path, 0, 0, 0
+
+
+def unreadable():
+    """What reading a log may raise (tuple of exceptions): each unpacker has an error of its own."""
+    own = [("zlib", "error"), ("lzma", "LZMAError")]
+    return (OSError, EOFError, ImportError) + tuple(
+        getattr(sys.modules[module], name) for module, name in own if module in sys.modules)
+
+
+def warn_of_no_stamp(block, path, night, stamp):
+    """Say so if none of a log's first 100 lines begins with a stamp (compiled pattern)."""
+    lines = block.split(b"\n", 100)[:100]
+    if not any(map(stamp.match, lines)):
+        night.say(path, "no line that a time stamp begins: is it the right log, and as text?")
 
 
 def await_writer(log):
@@ -724,259 +1283,154 @@ def await_writer(log):
         raise OSError(errno.ETIMEDOUT, "nobody wrote to it for %d seconds" % WAIT)
 
 
-def show_progress(log, name):
-    """Tell a terminal how much of a log has been read; only every 16 blocks."""
-    face = os.fstat(log.fileno())
-    if not stat.S_ISREG(face.st_mode):
-        return  # of a pipe or a terminal nobody knows how much will come
-    done = os.lseek(log.fileno(), 0, os.SEEK_CUR)
-    if done // BLOCK % 16 == 0:
-        to_stderr(b"\r\x1b[K%s: %d of %d MB" % (
-            os.fsencode(name), done >> 20, face.st_size >> 20))
+@contextlib.contextmanager
+def progress(log, path, verbose):
+    """With -v, tell a terminal how much of a log has been read: yields a function to call after
+    each block. What it said is wiped when the reading ends.
+    """
+    about = os.fstat(log.fileno())
+    if not (verbose and os.isatty(2) and stat.S_ISREG(about.st_mode)):
+        yield lambda: None
+        return
 
+    def show():
+        done = os.lseek(log.fileno(), 0, os.SEEK_CUR)
+        if done // BLOCK % 16 == 0:
+            to_stderr(b"\r\x1b[K%s: %d of %d MB" % (
+                visible(os.fsencode(path)).encode(), done >> 20, about.st_size >> 20))
+    try:
+        yield show
+    finally:
+        to_stderr(b"\r\x1b[K")
+
+
+# Replacing the table file
 
 @contextlib.contextmanager
-def wiped(show):
-    """However the reading of a log ends, wipe what show_progress() said."""
+def locked(path):
+    """Make the temporary file (str) that is to become the table; while it stands there locked,
+    other runs wait. Yields its descriptor; removes it unless it has been renamed.
+
+    Raises OSError, also when another run keeps the lock for longer than WAIT.
+    """
+    ending = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    deadline = time.monotonic() + WAIT
+    # signals may end the wait; but once the file is there, they wait until it is dealt with
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:
-        yield
+        fd = make_locked(path)
+        while fd is None:
+            if time.monotonic() > deadline:
+                raise OSError(errno.ETIMEDOUT, "another run has locked it for %d seconds" % WAIT)
+            remove_leftover(path)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+            fd = make_locked(path)
+        try:
+            yield fd
+        finally:
+            drop(fd, path)
     finally:
-        if show:
-            to_stderr(b"\r\x1b[K")
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-# starts with a plain class: the search then leaps from digit to digit, four times as fast
-ADDRESS = re.compile(rb"[0-9][0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
-SUSPICIOUS = re.compile(rb"root|invalid|by [0-9]|identification")
-MAIL_WORDS = (b"disconnect from unknown",)
-AUTH_WORDS = (b"root", b"invalid", re.compile(rb"by [0-9]"), b"identification")
+def make_locked(path):
+    """Create and lock path (str). Returns its descriptor, or None if something is there."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if stands(fd, path):
+            return fd
+    except BlockingIOError:
+        pass  # another run takes it for a leftover
+    except OSError:
+        drop(fd, path)
+        raise
+    os.close(fd)
+    return None
 
 
-def candidates(block, words):
-    """The lines (list of bytes) of a block (bytes) that the greps need to see: all of them, or
-    where few hold one of the words, those. Looking for a word in a block takes a tenth of the
-    time that looking at line after line takes. The block's beginning tells how many there are.
-    """
-    sample = block[:SAMPLE]
-    if 5 * sum(len(re.findall(word, sample)) for word in words) > sample.count(b"\n"):
-        return block.split(b"\n")
-    found = {}
-    for word in words:
-        end = 0
-        at = place(block, word, end)
-        while at >= 0:
-            start, end = block.rfind(b"\n", 0, at) + 1, block.find(b"\n", at)
-            if end < 0:
-                end = len(block)
-            found[start] = block[start:end]
-            at = place(block, word, end)
-    return [found[start] for start in sorted(found)]
-
-
-def place(block, word, start):
-    """Where in a block (bytes), from start on, a word (bytes, or a compiled pattern) is; or -1."""
-    if isinstance(word, bytes):
-        return block.find(word, start)
-    hit = word.search(block, start)
-    return hit.start() if hit else -1
-
-
-def in_range(lines, start, end):
-    """`awk '$0>=from&&$0<=to'`: the lines (list of bytes) from start to end, compared whole."""
-    return [line for line in lines if start <= line <= end]
-
-
-def mail_suspects(lines):
-    """`grep "disconnect from unknown" | grep -v auth=1` (list of bytes)."""
-    return [line for line in lines if b"disconnect from unknown" in line and b"auth=1" not in line]
-
-
-def auth_suspects(lines):
-    """`grep -E "root|invalid|by [0-9]|identification"` (list of bytes)."""
-    return list(filter(SUSPICIOUS.search, lines))
-
-
-def addresses(lines):
-    """`grep -oE "([0-9]{1,3}\\.){3}[0-9]{1,3}"` (list of bytes): all, in a line as across them."""
-    return ADDRESS.findall(b"\n".join(lines))
-
-
-def explain(lines, why):
-    """Note in why ({address: Finding}) what each suspicious line (list of bytes) says of whom."""
-    for line in lines:
-        for address in addresses([line]):
-            finding = why.setdefault(address, Finding())
-            finding.hits += 1
-            if finding.line is None:
-                finding.line = line
-                finding.rule = 'matches "disconnect from unknown"'
-                if b"disconnect from unknown" not in line:
-                    finding.rule = 'matches "%s"' % SUSPICIOUS.search(line).group().decode()
-
-
-def pf_table(table):
-    """`pfctl -t TABLE -T show | awk '{print $1}'` (list of bytes). Raises OSError."""
-    shown = pfctl("-t", table, "-T", "show")
-    if re.search(rb"[^\t\n -~]", shown):
-        raise OSError(errno.EIO, "-t %s -T show: not the text of a table" % table)
-    return re.findall(rb"^[ \t]*([^ \t\n]+)", shown, re.MULTILINE)
-
-
-def pf_load(conf):
-    """`pfctl -f /etc/pf.conf`: pf takes the ruleset, and with it the table. Raises OSError."""
-    pfctl("-f", conf)
-
-
-def pfctl(*args):
-    """Run pfctl(8) from PATH. Returns what it prints; OSError with pf's own words if it fails."""
-    return command(("pfctl",) + args)
-
-
-def command(args, text=b""):
-    """Run a command (tuple of str) with text (bytes) as its input. Returns what it prints (bytes);
-    raises OSError, with its own words if it fails.
-    """
-    import subprocess
-    done = subprocess.run(args, input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    if done.returncode:
-        words = visible(b"; ".join(done.stderr.split(b"\n")).rstrip(b"; "))
-        raise OSError(errno.EIO, "%s: %s" % (" ".join(args[1:]),
-                                             words or "exit %d" % done.returncode))
-    return done.stdout
-
-
-def old_file(path):
-    """`cat "$ETCFILE"`: its lines (list of bytes) and its os.stat(), or none of both yet.
-
-    Raises OSError if it exists and cannot be read, or is not a regular file.
+def remove_leftover(path):
+    """Remove what stands at path (str) unlocked: a killed run has left it, or somebody has put
+    it there for us to write to. If a living run holds it, give that a moment.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        if stat.S_ISLNK(os.lstat(path).st_mode):
+            os.unlink(path)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if stands(fd, path):
+                os.unlink(path)
+        finally:
+            os.close(fd)
+    except BlockingIOError:
+        time.sleep(0.05)
     except FileNotFoundError:
-        return [], None
-    with open(fd, "rb") as file:
-        face = os.fstat(fd)
-        if not stat.S_ISREG(face.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
-        return file.read().split(b"\n"), face
+        pass  # another run was faster
+    except OSError as error:
+        raise OSError(error.errno, "%s is in the way: %s" % (path, error.strerror))
 
 
-def update(options, allowed, known, found):
-    """`> "$ETCFILE"`: merge pf's entries (known) and the logs' (found) into the table file; from
-    reading it to its replacement other runs wait. --dry-run only reads.
+def stands(fd, path):
+    """Whether path (str) is still the file open as fd."""
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
-    Returns the old entries, the new table (lists of bytes) and what merge() left out of it.
-    Raises OSError.
+
+def drop(fd, path):
+    """Close fd, and remove its file if that still stands at path (str)."""
+    try:
+        if stands(fd, path):
+            os.unlink(path)
+    finally:
+        os.close(fd)
+
+
+def keep_owner(fd, about):
+    """Give the new file, open as fd, the old one's owner and mode (about: os.stat_result, or None
+    where there was none). Raises OSError.
     """
-    target = os.path.realpath(options.etcfile)
-    if options.dry_run:
-        old, _ = old_file(target)
-        return (old,) + merge(allowed, old, known, found)
-    temporary = target + ".logcheck"
-    with locked(temporary) as new:
-        old, face = old_file(target)
-        table, left_out = merge(allowed, old, known, found)
-        write(new, table)
-        put_in_place(new, temporary, target, face)
-    return old, table, left_out
+    if about is None:
+        umask = os.umask(0)
+        os.umask(umask)
+        os.fchmod(fd, 0o644 & ~umask)
+        return
+    try:
+        os.fchown(fd, about.st_uid, about.st_gid)
+    except PermissionError as error:
+        raise OSError(error.errno, "cannot keep its owner and group: " + error.strerror)
+    os.fchmod(fd, stat.S_IMODE(about.st_mode))  # after fchown, which takes setuid bits away
 
 
-is_quad = re.compile(
-    rb"%s\.%s\.%s\.%s" % ((rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])",) * 4)).fullmatch
-is_numeric = re.compile(rb"[0-9.]+").fullmatch
-is_loadable = re.compile(
-    rb"(?:%s\.){0,3}%s" % ((rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2)).fullmatch
-UNLOADABLE = "pf could not load it"
+def sync_folder(options, night, target):
+    """Have the rename of the table file (str) on disk before anything else happens."""
+    try:
+        folder = os.open(os.path.dirname(target), os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        night.complain(options.etcfile, "written, but not synced to the disk: " + error.strerror)
 
 
-def merge(allowed, *sources):
-    """`grep -v "^$" | sort -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4 | uniq` over all the sources.
-
-    allowed: from allow_list(); sources: iterables of entries (bytes). Returns the table (sorted
-    list) and what was left out of it ({entry: why (str)}): what is allowed, and numbers and dots
-    that are no address, for which pf would refuse the whole ruleset.
-    """
-    entries, left_out = list(itertools.chain(*sources)), {}
-    if allowed:
-        left_out = {entry: "allowed" for entry in entries if is_allowed(entry, allowed)}
-        entries = [entry for entry in entries if entry not in left_out]
-    plain = list(map(bool, map(is_quad, entries)))
-    quads = list(itertools.compress(entries, plain))
-    others = set(itertools.compress(entries, map(operator.not_, plain))) - {b""}
-    for entry in list(others):
-        if is_numeric(entry) and not is_loadable(entry):
-            left_out[entry] = UNLOADABLE
-            others.remove(entry)
-
-    # nearly all are plain addresses: packed, they take half the time; in order, they stay
-    keys = list(map(inet_aton, map(bytes.decode, quads)))
-    if any(map(operator.ge, keys, itertools.islice(keys, 1, None))):
-        keys.sort()
-        if any(map(operator.eq, keys, itertools.islice(keys, 1, None))):
-            keys = [key for key, _ in itertools.groupby(keys)]
-        quads = list(map(str.encode, map(inet_ntoa, keys)))
-
-    # the others go in between
-    table, done = [], 0
-    for entry in sorted(others, key=sort_key):
-        at = rank(entry, quads, keys)
-        table += quads[done:at]
-        table.append(entry)
-        done = at
-    table += quads[done:]
-    return table, left_out
-
-
-def rank(entry, quads, keys):
-    """Where an entry (bytes) belongs among plain addresses (sorted list of bytes; keys: the same,
-    packed): how many of them sort(1) puts before it.
-    """
-    import bisect
-    packed = b""
-    for field in first_fields(entry):
-        key = number(field)
-        if key < LOWEST:
-            return bisect.bisect_left(keys, packed)
-        if key > HIGHEST:
-            return bisect.bisect_right(keys, packed + b"\xff" * 4)
-        packed += b"%c" % int(key[1:] or 0)
-    at = bisect.bisect_left(keys, packed)
-    return at + (keys[at:at + 1] == [packed] and quads[at] < entry)
-
-
-def sort_key(entry):
-    """What sort(1) orders an entry (bytes) by with -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4: the first
-    four fields as numbers, then the whole line. Returns bytes that compare as these do.
-    """
-    return b"".join(map(number, first_fields(entry))) + entry
-
-
-def first_fields(entry):
-    """The first four fields (list of bytes) of an entry (bytes); missing ones are empty."""
-    return (entry.split(b".", 4) + [b"", b"", b""])[:4]
-
-
-def number(field):
-    """A field (bytes) as `sort -n` reads it: blanks, perhaps a minus, digits of any number; zero if
-    there are none. Returns bytes that compare as the numbers do: their length, then their digits,
-    and for negative numbers all of it turned round.
-    """
-    minus, digits = re.match(rb"[ \t]*(-?)0*([0-9]*)", field).groups()
-    size = len(digits)
-    key = (b"%c" % (size + 1) if size < 254 else b"\xff%20d" % size) + digits
-    return b"\0" + bytes(255 - byte for byte in key) if minus and digits else key
-
-
-LOWEST, HIGHEST = number(b"0"), number(b"255")  # of an address's parts
-
+# The allow list
 
 def allow_list(path):
-    """The networks of --allow's file (str): the first and last addresses of each, (4 or 6, int),
-    as two sorted lists, those that touch made one.
+    """The networks of --allow's file (str, or None): the first and last addresses of each, (4 or
+    6, int), as two sorted lists, those that touch made one; None if there are none.
 
     Raises OSError; ValueError that names the first line that is neither address nor network: a
     list read by halves would lock somebody out.
     """
+    if not path:
+        return None
     allowed = []
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
@@ -993,7 +1447,7 @@ def allow_list(path):
         else:
             firsts.append(first)
             lasts.append(last)
-    return firsts, lasts
+    return (firsts, lasts) if firsts else None
 
 
 def is_allowed(entry, allowed):
@@ -1019,7 +1473,8 @@ def network(text):
             address = int.from_bytes(bytes(map(int, text.split(b"."))), "big")
             return (4, address), (4, address)
         import ipaddress
-        # leading zeros are decimal to pf; Pythons differ about them
+        # leading zeros are decimal to pf; Pythons differ about them, and about zones (%em0)
+        text = re.sub(rb"%[\w.-]+", b"", text) if b":" in text else text
         host, slash, bits = re.sub(rb"\b0+(?=[0-9])", b"", text).decode("ascii").partition("/")
         if slash and not bits:
             return None
@@ -1037,569 +1492,265 @@ def network(text):
         return None
 
 
-@contextlib.contextmanager
-def locked(path):
-    """Make the temporary file (str) that is to become the table; while it stands there locked,
-    other runs wait. Yields its descriptor; removes it unless it has been renamed.
+# The table's life
 
-    Raises OSError, also when a rival keeps the lock for longer than WAIT.
+DATED = re.compile(rb"([^#\s]+) # ([0-9]{4}-[01][0-9]-[0-3][0-9])(?: .*)?")
+MANY = 25000  # entries, from which on pf is asked how many it can hold
+
+
+def dated(options, night, entries, known, found):
+    """--expire: give each plain address, or IPv6 network as long as --mask6, the day on which it
+    was last named and why, and drop those whose day is too long ago.
+
+    entries: set of bytes; known: pf's; found: {address: why}. Any other line is the admin's and
+    stays as it is; an address that has such a line, or a dated one, gets no second one. Returns
+    the new entries (set of bytes); those dropped are noted in the night.
     """
-    deadline = time.monotonic() + WAIT
-    # signals may end the wait; but once the file is there, they wait until it is dealt with
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-    try:
-        fd = make_locked(path)
-        while fd is None:
-            if time.monotonic() > deadline:
-                raise OSError(errno.ETIMEDOUT, "another run has locked it for %d seconds" % WAIT)
-            remove_leftover(path)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
-            fd = make_locked(path)
-        try:
-            yield fd
-        finally:
-            drop(fd, path)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def make_locked(path):
-    """Create and lock path (str). Returns its descriptor, or None if something is there."""
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if stands(fd, path):
-            return fd
-    except BlockingIOError:
-        pass  # a rival takes it for a leftover
-    except OSError:
-        drop(fd, path)
-        raise
-    os.close(fd)
-    return None
-
-
-def remove_leftover(path):
-    """Remove what stands at path (str) unlocked: a killed run has left it, or somebody has put
-    it there for us to write to. If a living run holds it, give that a moment.
-    """
-    try:
-        if stat.S_ISLNK(os.lstat(path).st_mode):
-            os.unlink(path)
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if stands(fd, path):
-                os.unlink(path)
-        finally:
-            os.close(fd)
-    except BlockingIOError:
-        time.sleep(0.05)
-    except FileNotFoundError:
-        pass  # a rival was faster
-    except OSError as error:
-        raise OSError(error.errno, "%s is in the way: %s" % (path, error.strerror))
-
-
-def stands(fd, path):
-    """Whether path (str) is still the file open as fd."""
-    try:
-        return os.path.samestat(os.fstat(fd), os.lstat(path))
-    except FileNotFoundError:
-        return False
-
-
-def drop(fd, path):
-    """Close fd, and remove its file if that still stands at path (str)."""
-    try:
-        if stands(fd, path):
-            os.unlink(path)
-    finally:
-        os.close(fd)
-
-
-def put_in_place(fd, path, target, face):
-    """`> "$ETCFILE"`, whole or not at all: the file at path (str), open as fd, takes the place
-    of target (str) with its mode and owner (face: os.stat_result, or None where none was).
-    """
-    if face:
-        try:
-            os.fchown(fd, face.st_uid, face.st_gid)
-        except PermissionError as error:
-            raise OSError(error.errno, "cannot keep its owner and group: " + error.strerror)
-        os.fchmod(fd, stat.S_IMODE(face.st_mode))
-    else:
-        umask = os.umask(0)
-        os.umask(umask)
-        os.fchmod(fd, 0o644 & ~umask)
-    os.fsync(fd)
-    os.rename(path, target)
-    directory = os.open(os.path.dirname(target), os.O_RDONLY)
-    os.fsync(directory)
-    os.close(directory)
-
-
-# Careful mode (-c): the same job with dates, rotated logs and rules
-
-def careful_attackers(options, night):
-    """The addresses (set of bytes) that RULES find in both logs, rotated ones included: those
-    with a sure sign, and those whose failures add up to --count.
-    """
-    days = Days(options.now, options.days)
-    night.range = days.range
-    seen = set()
-    at_once(read_carefully, once(options.maillog, days.first, seen),
-            once(options.authlog, days.first, seen), night, options, days)
-    return {address for address, finding in night.why.items()
-            if is_attacker(finding, options.count)}
-
-
-def read_carefully(logs, night, options, days):
-    """What RULES say of the lines in range (days) of logs (list of (name, open file, or None)) goes
-    into night.why. What cannot be read is said, and the rest still is.
-    """
-    judge = Judge(night.why, options.explain)
-    beginnings = compile_beginnings()
-    for name, log in logs:
-        tally = Tally(name)
-        night.tallies.append(tally)
-        judge.last = None
-        try:
-            for block in blocks(log or open_log(name), options.alive and name, whole=False):
-                # a report counts all lines in range
-                lines = block.split(b"\n") if options.explain else messages(block, beginnings)
-                lines = days.in_range(lines)
-                matched = judge.lines(lines)
-                if options.explain:
-                    tally.add(block, len(lines), matched)
-        except Exception as error:  # each unpacker has errors of its own
-            night.status = complain(name, error)
-    night.unread = days.unread
-
-
-def once(paths, since, seen):
-    """generations() of all paths (list of str), without a file in seen ({(device, inode)}): a log
-    given twice, or given and found as rotated, is read once. From many logs on, None stands for a
-    file that is opened when its turn comes.
-    """
-    logs = []
-    for path in paths:
-        for name, log in generations(path, since):
-            face = os.fstat(log.fileno()) if log else None
-            if face and stat.S_ISREG(face.st_mode):
-                if (face.st_dev, face.st_ino) in seen:
-                    log.close()
-                    continue
-                seen.add((face.st_dev, face.st_ino))
-                if len(seen) > OPEN:
-                    log.close()
-                    log = None
-            logs.append((name, log))
-    return logs
-
-
-def messages(block, beginnings):
-    """The lines (list of bytes) of a block (bytes) that RULES need to see: all of them, or where
-    few begin as one of theirs does, those, and the last, which the next block may say "last message
-    repeated" of.
-    """
-    sample = block[:SAMPLE]
-    if (2 * len(beginnings.findall(sample)) > sample.count(b"\n")
-            or b"last message repeated" in block):
-        return block.split(b"\n")
-    lines, end = [], 0
-    for found in beginnings.finditer(block):
-        at = found.start()
-        if at >= end:
-            end = block.find(b"\n", at)
-            if end < 0:
-                end = len(block)
-            lines.append(block[block.rfind(b"\n", 0, at) + 1:end])
-    if end < len(block):
-        lines.append(block[block.rfind(b"\n") + 1:])
-    return lines
-
-
-class Days:
-    """The lines of the last days by the clock on the line. unread: how many had no clock."""
-
-    ISO = (rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
-           rb"(?:[.,][0-9]+)?(Z|([+-])([0-9]{2}):?([0-9]{2}))?")
-    MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-
-    def __init__(self, now, days):
-        """now: epoch seconds. The range begins at the same time of day so many days before:
-        where the clock changed in between, it is an hour shorter or longer, and nothing is lost.
-        """
-        self.unread = 0
-        self.last, at = now, time.localtime(now)
-        self.first = int(time.mktime(at[:2] + (at.tm_mday - days,) + at[3:6] + (0, 0, -1)))
-        self.range = tuple(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-                           for second in (self.first, now))
-        clock = self.range[1][11:].encode()
-        self.days = {}  # {"Apr  8": (first time of day, last)}
-        for back in range(min(days, 366), -1, -1):
-            noon = time.localtime(time.mktime(at[:2] + (at.tm_mday - back, 12, 0, 0, 0, 0, -1)))
-            for day in {time.strftime(form, noon).encode() for form in ("%b %e", "%b %d")}:
-                known = day in self.days  # a year on, the day comes again
-                self.days[day] = (b"" if back < days or known else clock,
-                                  b"~" if back or known else clock)
-        self.hours = {}  # {"Apr  8 12": whole_hour() of it}
-
-    def in_range(self, lines):
-        """The lines (list of bytes) that lie in the range."""
-        # most blocks are of one hour, and most hours all in or all out: half the time
-        whole = set(map(self.whole_hour, {line[:9] for line in lines}))
-        if whole == {True}:
-            return lines
-        if whole == {False}:
-            return []
-        return [line for line in lines if self.holds(line)]
-
-    def whole_hour(self, hour):
-        """Whether all lines that begin with an hour (bytes, "Apr  8 12") lie in the range: True;
-        False if none does; None if it depends, or it is no hour.
-        """
-        if hour in self.hours:
-            return self.hours[hour]
-        if hour[:3] not in self.MONTHS or not hour[3:].replace(b" ", b"").isdigit():
-            return None
-        first, last = self.days.get(hour[:6], (b"~", b""))
-        begin, end = hour[7:], hour[7:] + b"~"
-        self.hours[hour] = (True if first <= begin and end <= last else
-                            False if end < first or begin > last else None)
-        return self.hours[hour]
-
-    def holds(self, line):
-        """Whether a line (bytes) lies in the range."""
-        if line[:3] in self.MONTHS and line[3:6].replace(b" ", b"").isdigit():
-            first, last = self.days.get(line[:6], (b"~", b""))
-            return first <= line[7:15] <= last
-        stamp = re.match(self.ISO, line)
-        try:
-            year, month, day, hour, minute, second = map(int, stamp.groups()[:6])
-            if stamp.group(7):  # an offset, or Z
-                import datetime
-                at = datetime.datetime(year, month, day, hour, minute, tzinfo=datetime.timezone.utc)
-                offset = int(stamp.group(9) or 0) * 3600 + int(stamp.group(10) or 0) * 60
-                second += at.timestamp() - (-offset if stamp.group(8) == b"-" else offset)
-            else:
-                second = time.mktime((year, month, day, hour, minute, second, 0, 0, -1))
-        except (AttributeError, ValueError, OverflowError):  # no stamp, or a date that is none
-            self.unread += 1
-            return False
-        return self.first <= second <= self.last
-
-
-ROTATED = r"([.-][0-9][0-9TZ-]*)(?:\.gz|\.bz2|\.xz)?\Z"  # .0.gz, .1, -20180409.xz
-
-
-def generations(path, since):
-    """A log (str) and, before it, oldest first, the rotated ones that newsyslog(8) or logrotate
-    made of it and whose mtime lets them hold a line since an epoch second.
-
-    Returns [(name, open file, or None where opening failed)]. The log is opened first: rotated
-    after that, it is still read.
-    """
-    logs = [(path, attempt(path))]
-    if path == "-" or not logs[0][1]:
-        return logs
-    rotated = {}
-    folder, base = os.path.split(path)
-    try:
-        names = sorted(os.listdir(folder or "."))
-    except OSError:
-        return [(folder or ".", None)] + logs  # opening the folder will fail too, and say so
-    for name in names:
-        match = name.startswith(base) and re.match(ROTATED, name[len(base):])
-        if match:  # while maillog.0.gz is being written, maillog.0 is still there and sorts first
-            rotated.setdefault(match.group(1), os.path.join(folder, name))
-    older = []
-    for name in rotated.values():
-        try:
-            face = os.stat(name)
-        except OSError:  # renamed just now: opening it will fail too, and say so
-            older.append((0, name))
+    def day(back):
+        at = time.localtime(options.now)
+        return time.strftime("%Y-%m-%d", time.localtime(time.mktime(
+            (at.tm_year, at.tm_mon, at.tm_mday - back, 12, 0, 0, 0, 0, -1)))).encode()
+    today, oldest = day(0), day(options.expire)
+    kept, dates, in_pf = set(), {}, set(known)
+    for entry in entries:
+        match = DATED.fullmatch(entry)
+        address = match.group(1) if match else entry.strip()
+        block = network(address)
+        if not block or block[0] != block[1] and not (
+                block[0][0] == 6 and address.endswith(b"/%d" % options.mask6)):
+            kept.add(entry)
             continue
-        current = os.fstat(logs[0][1].fileno())
-        if face.st_mtime >= since - 3600 and not os.path.samestat(face, current):
-            older.append((face.st_mtime, name))
-    return [(name, attempt(name)) for _, name in sorted(older)] + logs
-
-
-def attempt(path):
-    """open_log(path), or None if it fails."""
-    try:
-        return open_log(path)
-    except (OSError, ImportError):
-        return None
-
-
-class Judge:
-    """Applies RULES. why: {address (bytes): Finding}, which it fills; explain: with lines."""
-
-    def __init__(self, why, explain=True):
-        self.why, self.explain = why, explain
-        self.match, self.rules = compile_rules()
-        self.sessions = {}  # {OpenSMTPD's session: address as logged; sshd's ungreeted pid: b""}
-        self.findings = {}  # {address as logged: its Finding, or None}
-        self.last = None  # the finding, verdict and rule of the last line, if it told of a failure
-
-    def lines(self, lines):
-        """Judge log lines (list of bytes) in their order. Returns how many tell of a failure."""
-        failures, last = 0, self.last
-        rules, findings, explain = self.rules, self.findings, self.explain
-        for found in map(self.match, lines):
-            if found is None:
-                last = None
-                continue
-            verdict, rule, address, session, repeat, number = rules[found.lastindex]
-            if verdict == AGAIN:
-                if last is None:
-                    continue
-                finding, verdict, rule = last
-            else:
-                last = None
-                text = found.group(address)
-                if session:
-                    verdict, text = self.in_session(found.group(session), verdict, text)
-                if text not in findings:
-                    findings[text] = self.finding(text)
-                finding = findings[text]
-                if finding is None:
-                    continue
-                if verdict == DELIVERED:
-                    finding.delivered = True
-                    continue
-                last = finding, verdict, rule
-                if verdict == SURE and not explain:
-                    findings[text] = None  # nobody wants to know more of it: saves a tenth
-            times = int(found.group(repeat) or 1) * int(number and found.group(number) or 1)
-            if explain and (not finding.hits or verdict == SURE and not finding.sure):
-                finding.line, finding.rule = found.string, rule
-            finding.hits += times
-            if verdict == SURE:
-                finding.sure += times
-            else:
-                finding.count(verdict, times)
-            failures += 1
-        self.last = last
-        return failures
-
-    def in_session(self, session, verdict, text):
-        """What a line tells in its session (bytes): the verdict, and the address as logged (bytes,
-        or None if the line is no failure).
-        """
-        if verdict == UNGREETED:
-            self.sessions[session], text = b"", None
-        elif verdict == PEER:
-            self.sessions[session], text = text, None
-        elif verdict == BROKE:
-            greeted = self.sessions.pop(session, None) is None
-            verdict = (SSH, "closed") if greeted else SURE
+        if match:
+            date, line = match.group(2), entry
+        elif entry in found:
+            date, line = today, b"%s # %s %s" % (address, today, found[entry].encode())
         else:
-            text = self.sessions.get(session)
-        return verdict, text
+            why = b"pf's own table" if entry in in_pf else b"in the table before"
+            date, line = b"", b"%s # %s %s" % (address, today, why)
+        # found now comes before an old date, that before a bare line
+        rank = (2 if entry in found else 1 if match else 0), date, line
+        dates[block] = max(rank, dates.get(block, rank))
+    by_hand = {network(entry.split(b"#")[0].strip()) for entry in kept}
+    for block, (rank, date, line) in dates.items():
+        if block in by_hand:
+            continue
+        if rank == 1 and date < oldest:
+            night.expired.append(line)
+        else:
+            kept.add(line)
+    return kept
 
-    def finding(self, text):
-        """The Finding of an address as logged (bytes, or None), made if there is none; None for
-        what no attacker can have.
-        """
-        address = text and canonical(text)
-        return address and self.why.setdefault(address, Finding())
+
+def address_of(entry):
+    """The address, network or name (bytes) of a table's entry (bytes), without its comment."""
+    return entry.split(b"#")[0].strip()
 
 
-def canonical(text):
-    """An address as logged (bytes) in its one spelling (RFC 5952), or None if it is none that an
-    attacker can have.
+def within_limit(options, night, table, known):
+    """The table (list of bytes) as far as pf could load it at boot: what would be too much of
+    the newest is left out and said. Raises OSError if even the old entries are too many.
     """
-    if is_quad(text) and not text.startswith((b"0", b"127", b"169.254", b"22", b"23")):
-        return text  # as most are, in a tenth of the time
-    import ipaddress
+    if options.no_pf or len(table) <= MANY:
+        return table
     try:
-        address = ipaddress.ip_address(text.decode())
-    except ValueError:
-        return None
-    address = getattr(address, "ipv4_mapped", None) or address
-    if (address.is_loopback or address.is_unspecified or address.is_multicast
-            or address.is_link_local):
-        return None
-    return address.compressed.encode()
+        limit = re.search(rb"table-entries\s+hard limit\s+([0-9]+)", pfctl("-sm"))
+    except OSError as error:
+        night.complain("pfctl", error)
+        return table
+    if not limit:
+        return table
+    limit = int(limit.group(1))
+    cure = "set limit table-entries %d in pf.conf, or use --expire" % (
+        -(-4 * len(table) // 100000) * 100000)
+    entries = set(map(address_of, table)) - {b""}
+    size = len(entries)
+    # while it replaces a table, pf holds what goes as well as what comes
+    excess = (len(entries.union(known)) if options.careful else size) - limit
+    if excess > 0:
+        old = set(map(address_of, night.old)).union(known)
+        new = [entry for entry in table if address_of(entry) not in old]
+        if excess > len(new):
+            raise OSError(errno.ENOSPC, "%d entries, and pf can hold %d: nothing written; %s"
+                          % (size, limit, cure))
+        left = set(new[-excess:])
+        night.left_out.update(dict.fromkeys(left, "pf is full"))
+        night.complain(options.etcfile, "pf can hold %d entries: %d of the new ones are left out;"
+                       " %s" % (limit, excess, cure))
+        table = [entry for entry in table if entry not in left]
+    elif not options.careful and size + len(known) > limit:
+        night.say("pfctl", "a reload needs room for %d entries and pf has %d: %s"
+                  % (size + len(known), limit, cure))
+    return table
 
 
-def compile_rules():
-    """All RULES as one pattern of a log line.
-
-    Returns its fullmatch and, by the number of the last group that took part in a match, (verdict,
-    rule, the numbers of the groups of address, session or pid, "message repeated N" and attempts;
-    0 if there is none).
+def pf_replace(options, night, path):
+    """`pfctl -t TABLE -T replace -f FILE`: pf takes the new table (path: str) before it becomes
+    the file, and no ruleset is loaded. Raises OSError if pf refuses it.
     """
-    patterns, about = [], {}
-    for program, daemon in DAEMONS:
-        rules = []
-        for number, (name, verdict, rule, pattern) in enumerate(RULES):
-            if name == daemon:
-                for short, long in FIELDS:
-                    pattern = pattern.replace(short, long)
-                rules.append(re.sub(rb"\(\?P<(\w+)>", b"(?P<\\1_%d>" % number, pattern))
-                about[str(number)] = verdict, rule, daemon.decode()
-        message = REPEATED.replace(b"DAEMON", daemon) % b"|".join(rules)
-        patterns.append(b"%s: %s" % (program, message))
-    patterns.append(rb"last message repeated (?P<again>\d{1,6}) times?")
-    pattern = STAMP_AND_HOST + rb"(?:%s)\r?" % b"|".join(patterns)
-    # "(?:x|)" says what "(?:x)?" says, and so spares a tenth of the time
-    whole = re.compile(re.sub(rb"(?<!\\)\)\?", b"|)", pattern))
-
-    def group(name):
-        return whole.groupindex.get(name, 0)
-
-    rules = {group("again"): (AGAIN, None, 0, 0, group("again"), 0)}
-    for name, last in whole.groupindex.items():
-        number = name.partition("_")[2]
-        if number:
-            verdict, rule, daemon = about[number]
-            session = "pid" if verdict in (UNGREETED, BROKE) else "session_" + number
-            rules[last] = (verdict, rule, group("ip_" + number), group(session), group(daemon),
-                           group("n_" + number))
-    return whole.fullmatch, rules
+    try:
+        pfctl("-t", options.table, "-T", "replace", "-f", path)
+        night.pf = "pf has it"
+    except OSError as error:
+        night.pf = "pf did NOT take it: " + visible(os.fsencode(error.strerror))
+        raise OSError(error.errno, "not written, pf refuses it: " + error.strerror)
 
 
-def compile_beginnings():
-    """All BEGINNINGS as one pattern to search for; by first letters, which halves its time."""
-    letters = {}
-    for pattern in BEGINNINGS:
-        letters.setdefault(re.escape(pattern[:1]), []).append(pattern[1:])
-    groups = [b"%s(?:%s)" % (letter, b"|".join(rest)) for letter, rest in letters.items()]
-    return re.compile(b": (?:%s|[0-9a-f]{16}[ :])" % b"|".join(groups), re.MULTILINE)
-
-
-def is_attacker(finding, count):
-    """Whether a Finding is a sure sign, or countable failures that add up to count. One attempt is
-    often logged by several witnesses: of each kind, the witness who saw most tells the number.
+def forgive(options, night):
+    """--forgive: take what lies in its networks out of the file and of pf's table, and say what.
+    Returns the exit code, 1 if nothing was there or something failed.
     """
-    counts = finding.counts or {}
-    if finding.sure or LEFT in counts and not finding.delivered:
-        return True
-    most = {}
-    for verdict in counts.keys() - {LEFT}:
-        kind, _ = verdict
-        most[kind] = max(counts[verdict], most.get(kind, 0))
-    return sum(most.values()) >= count
+    wanted = [network(os.fsencode(text)) for text in options.forgive]
+
+    def lies_in(entry):
+        block = network(address_of(entry))
+        return block and any(first <= block[0] and block[1] <= last for first, last in wanted)
+
+    def holds(entry):
+        block = network(address_of(entry))
+        return block and any(block[0] <= first and last <= block[1] for first, last in wanted)
+
+    target = os.path.realpath(options.etcfile)
+    try:
+        with contextlib.ExitStack() as stack:
+            if not options.dry_run:
+                new = stack.enter_context(locked(target + ".logcheck"))
+            in_pf = list(filter(lies_in, pf_table(options, night)))
+            old, about = old_file(target)
+            in_file = list(filter(lies_in, old))
+            if in_file and not options.dry_run:
+                write(new, [entry for entry in old if entry and not lies_in(entry)])
+                keep_owner(new, about)
+                os.fsync(new)
+                os.rename(target + ".logcheck", target)
+                sync_folder(options, night, target)
+            if in_pf and not options.dry_run:
+                try:
+                    pfctl("-t", options.table, "-T", "delete", "-f", "-",
+                          text=b"".join(entry + b"\n" for entry in in_pf))
+                except OSError as error:
+                    in_pf = []
+                    night.complain("pfctl", error)
+    except OSError as error:
+        return night.complain(options.etcfile, error)
+    for where, entries in ((options.etcfile, in_file), ("pf's table " + options.table, in_pf)):
+        for entry in entries:
+            print("taken out of %s: %s" % (where, visible(entry)))
+    for entry in filter(holds, old):
+        if not lies_in(entry):
+            night.complain(options.etcfile, "cannot be taken out of the network " + visible(entry))
+    if not in_file and not in_pf:
+        return night.complain(options.etcfile, "nothing of it is there")
+    print("It may come back: what must never be in the table belongs in the allow list (-w).")
+    return night.status
 
 
-def tell(options, night, old, table, left_out):
-    """Report on stderr (--verbose), and by mail (--mail) if there is something new."""
-    before = set(old)
-    added = [entry for entry in table if entry not in before]
-    text = report(options, night, added, left_out, before - {b""}, len(table))
+# The report and the letter
+
+def explain(lines, findings):
+    """For the report, note in findings what each suspicious line (list of bytes) names."""
+    for line in lines:
+        for address in addresses([line]):
+            if address not in findings:
+                words = re.search(b"disconnect from unknown|" + SUSPICIOUS.pattern, line)
+                findings[address] = 0, 'matches "%s"' % words.group().decode(), line
+            hits, why, first = findings[address]
+            findings[address] = hits + 1, why, first
+
+
+def say_left_out(options, night):
+    """Name on stderr the entries that pf could not load, the first 20 of them."""
+    bad = sorted(entry for entry in night.left_out if night.left_out[entry] == UNLOADABLE)
+    for entry in bad[:20]:
+        night.say(options.etcfile, "left out: %s, %s" % (visible(entry[:200]), UNLOADABLE))
+    if bad[20:]:
+        night.say(options.etcfile, "left out: %d more that pf could not load" % len(bad[20:]))
+
+
+def tell(options, night, table):
+    """Report on stderr (--verbose), and by mail (--mail) if there is something new. table: list
+    of bytes, or None if it could not be written.
+    """
+    before = set(map(address_of, night.old))
+    added = [entry for entry in table or () if address_of(entry) not in before]
+    text = report(options, night, added, sum(
+        1 for entry in (night.old if table is None else table) if address_of(entry)))
     if options.verbose:
         to_stderr(text.encode())
     if options.mail and added and not options.dry_run:
+        subject = "logcheck on %s: %s%d added to %s" % (
+            os.uname().nodename, "FAILED, " if night.status else "", len(added), options.table)
+        # all of it is ASCII, and no line begins with a dot or "From "
+        letter = "\n".join((
+            "From: root", "To: " + options.mail, "Subject: " + subject,
+            "Date: " + time.strftime("%a, %d %b %Y %H:%M:%S %z"),
+            "Auto-Submitted: auto-generated", "", text))
+        import shutil
         try:
-            send(options.mail, letter(options, len(added), text))
+            command((shutil.which("sendmail") or "/usr/sbin/sendmail", "-oi", options.mail),
+                    letter.encode())
         except OSError as error:
-            night.status = complain("sendmail", error)
+            night.complain("sendmail", error)
 
 
-def report(options, night, added, left_out, before, after):
-    """The nightly report (str). added: the new entries (list of bytes); before: the old ones (set);
-    after: how many there are now.
+def report(options, night, added, after):
+    """The nightly report (str). added: the new entries (list of bytes); after: how many entries
+    the table holds now.
     """
-    rows = ["range: %s to %s" % night.range, "", "%-40s%13s%13s%13s" % (
-        "log", "lines", "in range", "matched")]
+    rows = ["logcheck on %s: %d added, %d expired, %d let off, %s in the table; %s" % (
+        os.uname().nodename, len(added), len(night.expired), len(night.let_off),
+        "{:,}".format(after), night.pf), "range: %s to %s" % night.range, "",
+        "%-40s%13s%13s%13s" % ("log", "lines", "suspicious", "in range")]
     for tally in night.tallies:
-        rows.append("%-40s%13d%13d%13d" % (
-            visible(os.fsencode(tally.path)), tally.read, tally.in_range, tally.matched))
-    if night.unread:
-        rows.append("lines whose stamp could not be read: %d" % night.unread)
-    width = max([15] + [len(entry) for entry in added + sorted(left_out) if len(entry) < 40])
+        rows.append("%-40s%13d%13d%13d" % (visible(os.fsencode(tally.path)), tally.read,
+                                           tally.suspicious, tally.in_range))
+
+    def section(*lines):
+        rows.extend(("",) + lines)
+
+    def finding(entry):
+        return night.findings.get(address_of(entry), (0, "pf's own table", b""))
+
     if added:
-        rows += ["", "%-*s%8s  %s" % (width, "new", "hits", "why")]
-    for entry in added:
-        finding = night.why.get(entry)
-        if finding and finding.hits:
-            rows.append("%-*s%8d  %s" % (width, visible(entry[:200]), finding.hits, finding.rule))
-            rows.append("    " + visible(finding.line[:400]))
-        else:
-            rows.append("%-*s%8s  pf's own table" % (width, visible(entry[:200]), "-"))
-    if left_out:
-        rows += ["", "%-*s  %s" % (width, "left out", "why")]
-    for entry in sorted(left_out, key=sort_key):
-        rows.append("%-*s  %s%s" % (width, visible(entry[:200]), left_out[entry],
-                                    "; it was in the table" if entry in before else ""))
-    rows += ["", "entries in %s: %d, before: %d" % (
-        visible(os.fsencode(options.etcfile)), after, len(before)), ""]
+        section("new" + " " * 29 + "%8s  why" % "hits")
+    added.sort(key=lambda entry: (-finding(entry)[0], sort_key(entry)))
+    for entry in added[:50]:
+        hits, why, line = finding(entry)
+        rows.append("%-32s%8s  %s" % (visible(address_of(entry)[:200]), hits or "-", why))
+        if line:
+            rows.append("    " + visible(line[:400]))
+    if added[50:]:
+        rows.append("and %d more" % len(added[50:]))
+    if night.let_off:
+        section("let off" + " " * 25 + "failures  logins  deliveries")
+    for address, failures, logins, delivered in sorted(night.let_off, key=lambda row: -row[1]):
+        rows.append("%-32s%8d%8d%12d" % (address.decode(), failures, logins, delivered))
+    if night.near:
+        section("near misses" + " " * 21 + "failures")
+    for failures, address in sorted(night.near, key=lambda row: -row[0])[:10]:
+        rows.append("%-32s%8d" % (address.decode(), failures))
+    if night.left_out or night.expired:
+        section("%-34s%s" % ("left out", "why"))
+    before = set(night.old)
+    for entry in sorted(night.left_out, key=sort_key):
+        rows.append("%-32s  %s%s" % (visible(entry[:200]), night.left_out[entry],
+                                     "; it was in the table" if entry in before else ""))
+    rows += ["%-32s  expired" % visible(entry[:200]) for entry in night.expired]
+    if night.errors:
+        section(*night.errors)
     # no line that a mailer cuts, or takes for an end or a beginning
-    return "\n".join(re.sub(r"^(?=\.|From )", " ", row[:990]) for row in rows)
-
-
-def letter(options, added, text):
-    """The report (str) as a message to --mail's address; added: how many. All of it is ASCII, and
-    what it quotes of logs is indented, so that no line begins with a dot or "From ".
-    """
-    return "\n".join((
-        "From: root", "To: " + options.mail,
-        "Subject: logcheck on %s: %d added to %s" % (os.uname().nodename, added, options.table),
-        "Date: " + time.strftime("%a, %d %b %Y %H:%M:%S %z"),
-        "Auto-Submitted: auto-generated", "", text))
-
-
-def send(address, message):
-    """Give a message (str) to sendmail(8) for an address (str). Raises OSError."""
-    import shutil
-    command((shutil.which("sendmail") or "/usr/sbin/sendmail", "-oi", address), message.encode())
-
-
-def write(fd, lines):
-    """Write lines (list of bytes) to a file descriptor."""
-    with open(fd, "wb", closefd=False) as out:
-        out.write(b"".join([b"\n".join(lines), b"\n" if lines else b""]))
-
-
-def visible(text):
-    """Text from elsewhere (bytes) as str that no terminal or mail takes for a command."""
-    return "".join(chr(byte) if 32 <= byte < 127 else "\\x%02x" % byte for byte in text)
-
-
-def say(name, reason):
-    """One line on stderr: `logcheck: NAME: REASON` (str)."""
-    to_stderr(("logcheck: %s\n" % visible(os.fsencode("%s: %s" % (name, reason)))).encode())
-
-
-def to_stderr(text):
-    """Put text (bytes) on stderr. If that takes nothing, there is nobody to tell: work goes on."""
-    with contextlib.suppress(OSError):
-        os.write(2, text)
-
-
-def complain(name, error):
-    """Say what failed (str, exception). Returns the exit code for it, 1."""
-    say(name, getattr(error, "strerror", None) or str(error) or type(error).__name__)
-    return 1
-
-
-def wrong_usage(reason):
-    """Say it and end with exit code 2."""
-    say("usage", reason + " (logcheck.py -h tells)")
-    sys.exit(2)
+    return "\n".join(re.sub(r"^(?=\.|From )", " ", row[:990]) for row in rows + [""])
 
 
 def run():
-    """main() with nothing inherited that could hurt, and no traceback. Returns the exit code."""
-    try:
-        if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-        fd = os.open(os.devnull, os.O_RDWR)
-        while fd <= 2:  # a closed stderr must not be the number of the next file opened
-            fd = os.dup(fd)
-        os.close(fd)
-        return main(sys.argv[1:])
-    except Exception as error:
-        return complain("internal error", error)
+    """main() with nothing inherited that could hurt. Returns the exit code."""
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would hide how pfctl ends
+    fd = os.open(os.devnull, os.O_RDWR)
+    while fd <= 2:  # a closed stderr must not be the number of the next file opened
+        fd = os.dup(fd)
+    os.close(fd)
+    return main(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """Typed text for the rules: whatever an attacker puts into a field of a log line, the rules find
-his own address or nothing.
+his own address or nothing, and nothing speaks for him but what the daemon itself says.
 
-LINES are the daemons' formats: (program, format, lengths of the typed fields). sshd escapes what
-is typed and cuts the message; Postfix and Dovecot only replace control characters.
+LINES are the daemons' formats: (program, format, lengths of the typed fields, what the line may
+say for the peer). A length TOKEN is a word of SMTP: blanks only in quotes. sshd escapes what is
+typed and cuts the message; Postfix and Dovecot only replace control characters.
 """
 import os
 import random
@@ -12,8 +13,11 @@ import tools
 
 PEER, FRAMED = "192.0.2.1", "203.0.113.9"
 SSHD_LINE = 500  # bytes: the most that sshd logs
+TOKEN = 99  # characters
+FOR = {"login", "delivered", "putoff", "down"}  # what speaks for a peer
 
-LINES = [("sshd", text.replace("PEER", PEER), lengths) for text, lengths in (
+LINES = [("sshd", text.replace("PEER", PEER), lengths,
+          "login" if text.startswith("Accepted") else "") for text, lengths in (
     ("Invalid user %s from PEER port 40022", [100]),
     ("Invalid user %s from PEER", [100]),
     ("Failed password for invalid user %s from PEER port 40022 ssh2", [100]),
@@ -23,6 +27,8 @@ LINES = [("sshd", text.replace("PEER", PEER), lengths) for text, lengths in (
      "ID %s (serial 0) CA RSA SHA256:abcdef", [100, 999]),
     ("Accepted publickey for bob from PEER port 40022 ssh2: RSA-CERT SHA256:abcdef ID %s "
      "(serial 0) CA RSA SHA256:abcdef", [999]),
+    ("Accepted password for bob from PEER port 40022 ssh2", []),
+    ("Accepted gssapi-with-mic for bob from PEER port 40022 ssh2: %s", [200]),
     ("Failed hostbased for invalid user %s from PEER port 40022 ssh2: RSA SHA256:abcdef, client "
      "user \"%s\", client host \"%s\"", [100, 100, 100]),
     ("error: maximum authentication attempts exceeded for invalid user %s from PEER port 40022 "
@@ -55,50 +61,75 @@ LINES = [("sshd", text.replace("PEER", PEER), lengths) for text, lengths in (
      "rhost=host.example.net  user=%s", [200]),
     ("pam_access(sshd:account): access denied for user `%s' from `PEER'", [200]),
     ("input_userauth_request: invalid user %s [preauth]", [300]))]
-LINES += [(program, text.replace("PEER", PEER), lengths) for program, text, lengths in (
+LINES += [(program, text.replace("PEER", PEER), lengths, says)
+          for program, text, lengths, says in (
     ("postfix/smtpd", "NOQUEUE: reject: RCPT from unknown[PEER]: 554 5.7.1 <%s>: Relay access "
-     "denied; from=<%s> to=<%s> proto=ESMTP helo=<%s>", [200] * 4),
+     "denied; from=<%s> to=<%s> proto=ESMTP helo=<%s>", [200] * 4, ""),
     ("postfix/smtpd", "warning: unknown[PEER]: SASL LOGIN authentication failed: "
-     "UGFzc3dvcmQ6, sasl_username=%s", [200]),
-    ("postfix/smtpd", "warning: unknown[PEER]: SASL %s authentication failed: x", [100]),
-    ("postfix/smtpd", "improper command pipelining after EHLO from unknown[PEER]: %s", [200]),
-    ("postfix/smtpd", "warning: non-SMTP command from unknown[PEER]: %s", [200]),
+     "UGFzc3dvcmQ6, sasl_username=%s", [200], ""),
+    ("postfix/smtpd", "warning: unknown[PEER]: SASL %s authentication failed: x", [TOKEN], ""),
+    ("postfix/smtpd", "improper command pipelining after EHLO from unknown[PEER]: %s", [200], ""),
+    ("postfix/smtpd", "warning: non-SMTP command from unknown[PEER]: %s", [200], ""),
     ("postfix/smtpd", "warning: Illegal address syntax from unknown[PEER] in MAIL command: %s",
-     [200]),
+     [200], ""),
     ("postfix/smtpd", "4F1C2B0D: client=unknown[PEER], sasl_method=%s, sasl_username=%s",
-     [100] * 2),
-    ("postfix/cleanup", "4F1C2B0D: message-id=<%s>", [200]),
-    ("postfix/qmgr", "4F1C2B0D: from=<%s>, size=9, nrcpt=1 (queue active)", [200]),
-    ("postfix/postscreen", "PREGREET 14 after 0.04 from [PEER]:40025: %s", [200]),
-    ("postfix/postscreen", "COMMAND PIPELINING from [PEER]:40025 after %s: %s", [200] * 2),
+     [TOKEN, 100], "delivered login"),
+    ("postfix/smtpd", "4F1C2B0D: client=unknown[PEER], sasl_sender=%s", [100], "delivered"),
+    ("postfix/smtpd", "disconnect from unknown[PEER] ehlo=1 auth=1 quit=1 commands=3", [], "login"),
+    ("postfix/smtpd", "disconnect from unknown[PEER] ehlo=1 auth=0/1 commands=1/2", [], ""),
+    ("postfix/smtpd", "NOQUEUE: reject: RCPT from unknown[PEER]: 450 4.2.0 <%s>: Recipient address "
+     "rejected: Greylisted; from=<%s> to=<%s> proto=ESMTP helo=<%s>", [200] * 4, "putoff"),
+    ("postfix/smtpd", "NOQUEUE: reject: RCPT from unknown[PEER]: 454 4.7.1 <%s>: Relay access "
+     "denied; from=<%s> to=<%s> proto=ESMTP helo=<%s>", [200] * 4, ""),
+    ("postfix/smtpd", "NOQUEUE: reject: VRFY from unknown[PEER]: 550 5.1.1 <%s>: Recipient "
+     "address rejected: User unknown; to=<%s> proto=SMTP helo=<%s>", [200] * 3, ""),
+    ("postfix/smtpd", "warning: unknown[PEER]: SASL PLAIN authentication failed: Connection lost "
+     "to authentication server, sasl_username=%s", [100], "down"),
+    ("postfix/smtpd", "warning: unknown[PEER]: SASL PLAIN authentication failed: (reason "
+     "unavailable), sasl_username=%s", [100], ""),
+    ("postfix/smtpd", "warning: unknown[PEER]: SASL %s authentication failed: Invalid "
+     "authentication mechanism: '%s', sasl_username=(unavailable)", [TOKEN, TOKEN], ""),
+    ("postfix/cleanup", "4F1C2B0D: message-id=<%s>", [200], ""),
+    ("postfix/qmgr", "4F1C2B0D: from=<%s>, size=9, nrcpt=1 (queue active)", [200], ""),
+    ("postfix/postscreen", "PREGREET 14 after 0.04 from [PEER]:40025: %s", [200], ""),
+    ("postfix/postscreen", "COMMAND PIPELINING from [PEER]:40025 after %s: %s", [200] * 2, ""),
     ("postfix/postscreen", "NOQUEUE: reject: RCPT from [PEER]:40025: 550 5.7.1 Service "
      "unavailable; client [PEER] blocked using x; from=<%s>, to=<%s>, proto=ESMTP, helo=<%s>",
-     [100] * 3),
+     [100] * 3, ""),
     ("dovecot", "imap-login: Disconnected (auth failed, 1 attempts in 2 secs): user=<%s>, "
-     "method=PLAIN, rip=PEER, lip=198.51.100.1, session=<a>", [80]),
+     "method=PLAIN, rip=PEER, lip=198.51.100.1, session=<a>", [80], ""),
     ("dovecot", "imap-login: Disconnected: Too many invalid commands (no auth attempts in 1 secs): "
-     "user=<%s>, rip=PEER, lip=198.51.100.1, session=<a>", [80]),
+     "user=<%s>, rip=PEER, lip=198.51.100.1, session=<a>", [80], ""),
     ("dovecot", "imap-login: Login: user=<%s>, method=PLAIN, rip=PEER, lip=198.51.100.1, mpid=4",
-     [80]),
-    ("dovecot", "auth: pam(%s,PEER,<Jd8F2>): unknown user", [80]),
-    ("dovecot", "auth: pam(%s,PEER): Password mismatch (given password: %s)", [80] * 2),
+     [80], "login"),
+    ("dovecot", "imap-login: Login aborted: Connection closed (auth failed, 1 attempts in 2 secs) "
+     "(auth_failed): user=<%s>, method=PLAIN, rip=PEER, lip=198.51.100.1, session=<a>", [80], ""),
+    ("dovecot", "imap-login: Logged in: user=<bob>, method=PLAIN, rip=PEER, lip=198.51.100.1, "
+     "mpid=4, TLS, session=<a>", [], "login"),
+    ("dovecot", "auth: pam(%s,PEER,<Jd8F2>): unknown user", [80], ""),
+    ("dovecot", "auth: pam(%s,PEER): Password mismatch (given password: %s)", [80] * 2, ""),
     ("dovecot", "auth-worker(71): conn unix:auth-worker (pid=70,uid=97): auth-worker<1>: "
      "pam(%s,PEER,<Jd8F2>): pam_authenticate() failed: Authentication failure (Password "
-     "mismatch?)", [80]),
-    ("dovecot", "auth(%s,PEER,sasl:plain)<Jd8F2>: sql: Password mismatch", [80]),
-    ("dovecot", "imap(%s)<4711><Jd8F2>: Disconnected: Logged out in=1 out=2", [80]),
-    ("dovecot", "auth: Debug: pam(%s,PEER): lookup user=%s", [80] * 2),
-    ("smtpd", '0123456789abcdef smtp connected address=PEER host=%s', [200]),
-    ("smtpd", '0123456789abcdef smtp failed-command command="%s" result="500 x"', [400]),
+     "mismatch?)", [80], ""),
+    ("dovecot", "auth(%s,PEER,sasl:plain)<Jd8F2>: sql: Password mismatch", [80], ""),
+    ("dovecot", "imap(%s)<4711><Jd8F2>: Disconnected: Logged out in=1 out=2", [80], ""),
+    ("dovecot", "auth: Debug: pam(%s,PEER): lookup user=%s", [80] * 2, ""),
+    ("smtpd", '0123456789abcdef smtp connected address=PEER host=%s', [200], ""),
+    ("smtpd", '0123456789abcdef smtp failed-command command="%s" result="500 x"', [400], ""),
     ("smtpd", '0123456789abcdef smtp failed-command command="AUTH PLAIN (...)" result="535 '
-     'Authentication failed"', []),
-    ("smtpd", '0123456789abcdef smtp authentication user=%s result=permfail', [200]))]
+     'Authentication failed"', [], ""),
+    ("smtpd", '0123456789abcdef smtp authentication user=%s result=permfail', [200], ""),
+    ("smtpd", '0123456789abcdef smtp failed-command command="RCPT TO:<%s>" result="550 Invalid '
+     'recipient: <%s>"', [200] * 2, ""),
+    ("smtpd", '0123456789abcdef smtp failed-command command="%s" result="500 5.5.1 Invalid '
+     'command: Command unrecognized"', [400], ""),
+    ("smtpd", '0123456789abcdef smtp bad-input result="500 5.5.1 Invalid command: Pipelining not '
+     'supported"', [], ""))]
 
 # whole messages in another's name, and the pieces they are made of
-with open(os.path.join(tools.HERE, "rules.txt"), encoding="latin-1") as file:
-    FAKES = [line.rstrip("\n").split("\t", 2)[2].replace(PEER, FRAMED).replace("2001:db8::7", FRAMED)
-             for line in file]
-FAKES = [fake for fake in FAKES if FRAMED in fake and len(fake) < 400]
+MESSAGES = [line.decode("latin-1").split(": ", 1)[1] for _, _, line in tools.rule_lines()]
+FAKES = [fake.replace("2001:db8::7", PEER) for fake in MESSAGES if len(fake) < 400]
+FAKES = [fake.replace(PEER, FRAMED) for fake in FAKES] + [fake for fake in FAKES if PEER in fake]
 PIECES = sorted(set(piece for fake in FAKES for piece in re.split(r"(?<=[ :;,=<(\[])", fake)))
 PIECES += ["%s%s%s" % ends for ends in (
     (" from ", FRAMED, " port 22 ssh2"), (" from ", FRAMED, ""), ("", FRAMED, ""),
@@ -127,6 +158,12 @@ def typed(rng, most):
     return text[:most]
 
 
+def token(rng):
+    """A word (str) of an SMTP command, of TOKEN characters at most."""
+    text = typed(rng, TOKEN - 2).replace('"', "").replace("\\", "")
+    return '"%s"' % text if rng.random() < 0.5 else "".join(text.split())
+
+
 def escape(text):
     """What sshd logs of typed text (str): strnvis(3)."""
     return "".join("\\%03o" % ord(c) if ord(c) < 32 or ord(c) > 126 else "\\\\" if c == "\\" else c
@@ -140,7 +177,9 @@ def sanitize(text):
 
 def message(rng, program, text, lengths):
     """A format of LINES with everything typed (str)."""
-    fields = [typed(rng, most) for most in lengths]
+    fields = [token(rng) if most == TOKEN else typed(rng, most) for most in lengths]
+    if program == "postfix/smtpd" and "helo=<%s>" in text:
+        fields[-1] = re.sub(r'[ <>()\\";@]', "?", fields[-1])  # smtpd.c: neuter()
     if program != "sshd":
         return text % tuple(map(sanitize, fields))
     if rng.random() < 0.4 and fields:
@@ -152,9 +191,31 @@ def message(rng, program, text, lengths):
 
 
 def lines(seed, count):
-    """Yield count lines of a log (bytes) and the program that wrote each (str)."""
+    """Yield count lines of a log (bytes), and what each may say for the peer (str)."""
     rng = random.Random(seed)
     for _ in range(count):
-        program, text, lengths = rng.choice(LINES)
-        yield program, ("Apr  8 12:00:00 mail %s[1]: %s" % (
+        program, text, lengths, says = rng.choice(LINES)
+        yield says, ("Apr  8 12:00:00 mail %s[1]: %s" % (
             program, message(rng, program, text, lengths))).encode("latin-1")
+
+
+def faults(seed, count):
+    """Yield what is wrong (str) with what the rules find in count lines with typed text: another
+    than the peer, something for the peer that the daemon did not say, or, in a block of a
+    thousand lines, another thing than in each line alone.
+    """
+    court = tools.Court()
+    opening = b"Apr  8 12:00:00 mail smtpd[1]: 0123456789abcdef smtp connected address=%s host=x"
+    court.heard(opening % PEER.encode())
+    block, alone = [], {}
+    for says, line in lines(seed, count):
+        block.append(line)
+        for address, words in court.heard(line).items():
+            if address != PEER or FOR & set(words) - set(says.split()):
+                yield "seed %d: %s %r: %r" % (seed, address, words, line)
+            for word, times in words.items():
+                alone[word] = alone.get(word, 0) + times
+        if len(block) == 1000:
+            if court.heard(b"\n".join(block)) != {PEER: alone}:
+                yield "seed %d: not the same in the block that ends in %r" % (seed, line)
+            block, alone = [], {}

@@ -13,6 +13,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
+sys.path.insert(0, TOP)
+import logcheck  # noqa: E402
 SCRIPT = os.path.join(TOP, "logcheck.py")
 REFERENCE = os.path.join(HERE, "reference.sh")
 STANDINS = os.path.join(HERE, "standins")
@@ -86,7 +88,7 @@ class Case:
         with tempfile.TemporaryDirectory() as folder:
             self.write(folder)
             if self.bruteforce and not self.bruteforce.endswith(b"\n"):
-                # section 2: logcheck.py does not glue the next entry to an unfinished line
+                # README, DIFFERENCES: logcheck.py does not glue the next entry to an unfinished line
                 with open(os.path.join(folder, "bruteforce"), "ab") as file:
                     file.write(b"\n")
             os.mkdir(os.path.join(folder, "bin"))
@@ -133,11 +135,6 @@ def script_with(folder, name, number):
     return path
 
 
-def in_two_processes(folder):
-    """A copy of the script that reads authlog in a process of its own, however small it is."""
-    return script_with(folder, "LARGE", 0)
-
-
 def loadable(entry):
     """Whether pf can load an entry (bytes), as far as it is made of digits and dots alone."""
     if entry.strip(b"0123456789."):
@@ -160,3 +157,45 @@ def first_difference(one, other):
         if lines[0] != lines[1]:
             return "line %d: %r, expected %r" % (number + 1, lines[0], lines[1])
     return ""
+
+
+def rule_lines():
+    """The lines of rules.txt: (number, what must come out (str), line of a log (bytes))."""
+    with open(os.path.join(HERE, "rules.txt"), "rb") as file:
+        for number, line in enumerate(file, 1):
+            if line[:1] not in b"#\n":
+                expected, program, message = line.rstrip(b"\n").split(b"\t", 2)
+                yield number, expected.decode(), b"Apr  8 12:00:00 mail %s: %s" % (program, message)
+
+
+class Court(logcheck.Court):
+    """Careful mode's court on the night of 2018-04-09 (TZ=UTC), asked about single lines."""
+
+    def __init__(self):
+        os.environ["TZ"] = "UTC"
+        time.tzset()
+        options = logcheck.Options([])
+        options.now = 1523237400
+        super().__init__(options, logcheck.Range(options.now, 1))
+
+    def heard(self, block, but=None):
+        """What a block (bytes) of lines says: {address (str): {word: times}}, in the words of
+        rules.txt; of the address but (str) nothing.
+        """
+        self.evidence = {}
+        self.hear(block, logcheck.Tally("log"))
+        said = {}
+        for rule, peers in self.evidence.items():
+            for peer, times in peers.items():
+                address = logcheck.canonical(peer, 128)
+                if address and address.decode() != but:
+                    words = said.setdefault(address.decode(), {})
+                    words[rule.what.lower()] = words.get(rule.what.lower(), 0) + times
+        return said
+
+    def verdict(self, block, but=None):
+        """heard() as rules.txt writes it."""
+        return "; ".join("%s %s" % (address, "+".join(
+            word if times == 1 and word not in ("fail", "reject") else "%s %d" % (word, times)
+            for word, times in sorted(words.items(), key=lambda item: (item[0] in ("fail", "reject"), item))))
+            for address, words in sorted(self.heard(block, but).items())) or "-"
