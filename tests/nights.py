@@ -1,10 +1,12 @@
-"""Two years of nightly runs at 01:30: which lines the shell's range sees and which careful mode's.
-
-Run by itself it prints the README's figures.
+"""Years of nightly runs at 01:30: which lines the shell's range sees and which careful mode's, and
+how the table grows. Run by itself it prints the README's figures.
 """
 import calendar
+import concurrent.futures
+import errno
 import os
 import sys
+import tempfile
 import time
 
 import tools
@@ -14,6 +16,7 @@ import logcheck  # noqa: E402
 
 YEARS = (2018, 2019)
 ZONE = "Europe/Prague"
+ZONES = ("America/New_York", "Europe/London", ZONE, "Australia/Lord_Howe", "America/Sao_Paulo")
 STEP = 600  # seconds from line to line
 NIGHT = 5400  # 01:30
 
@@ -36,24 +39,31 @@ def runs(year):
             for day in range(1, 366 + calendar.isleap(year))]
 
 
-def careful_misses(years):
-    """The lines of whole years that careful mode judges in another run than the one that follows
-    them, or in none: [(stamp, runs it is in)]. A line each ten minutes, and none on the hour of a
-    run, which belongs to two.
+def iso(second):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(second)).encode()
+
+
+def iso_offset(second):
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(second)).encode()
+
+
+def careful_misses(years, zone=ZONE, form=stamp):
+    """The lines of whole years that lie in the range of no run of careful mode: [stamp]. A line
+    each ten minutes; form makes its stamp. Each run starts up to two minutes late.
     """
-    before = in_zone(ZONE)
+    before = in_zone(zone)
     try:
-        wrong = []
-        nights = [night for year in years for night in runs(year)]
-        for first, last in zip(nights, nights[1:]):
-            days = logcheck.Days(last, 1)
-            near = range(first - 3 * 86400 + 1, last + 86400, STEP)
-            for second in near:
-                seen = bool(days.in_range([stamp(second) + b" x"]))
-                # by the clock on the line: an hour that comes twice is both times in the range
-                if seen != (first < second < last):
-                    wrong.append((stamp(second), stamp(last), seen))
-        return wrong
+        missed = []
+        nights = [night + 37 * number % 120
+                  for number, night in enumerate(night for year in years for night in runs(year))]
+        following = logcheck.Range(nights[1], 1)
+        for number in range(1, len(nights) - 1):
+            days, following = following, logcheck.Range(nights[number + 1], 1)
+            for second in range(nights[number - 1], nights[number], STEP):
+                line = form(second) + b" x"
+                if not days.holds(line) and not following.holds(line):
+                    missed.append(form(second))
+        return missed
     finally:
         in_zone(before)
 
@@ -99,10 +109,76 @@ def shell_share(year, hour):
         in_zone(before)
 
 
+class Pf:
+    """In place of logcheck.pfctl: pf's table, with the room that tests/standins/pfctl gives it."""
+
+    def __init__(self, etcfile, limit):
+        self.etcfile, self.limit, self.table, self.refused = etcfile, limit, set(), []
+
+    def __call__(self, *args, text=b""):
+        if args == ("-sm",):
+            return b"table-entries hard limit %8d\n" % self.limit
+        if args[-1] == "show":
+            return b"".join(b"   %s\n" % entry for entry in self.table)
+        with open(self.etcfile if args[0] == "-f" else args[-1], "rb") as file:
+            new = {line.split(b" ")[0].strip() for line in file}
+        room = len(self.table) + len(new) if args[0] == "-f" else len(self.table | new)
+        if room > self.limit:
+            self.refused.append(args)
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")
+        self.table = new
+        return b""
+
+
+def year(options, limit=200000, nights=365, new=600):
+    """A year of nights, each with so many addresses that were not there before: what became of
+    it, [(night, entries in the file, in pf's table, runs that pf refused, that exited with 1)].
+    """
+    in_zone("UTC")
+    with tempfile.TemporaryDirectory() as folder:
+        log, etcfile = os.path.join(folder, "authlog"), os.path.join(folder, "bruteforce")
+        pf = logcheck.pfctl = Pf(etcfile, limit)
+        said, kept = os.open(os.devnull, os.O_WRONLY), os.dup(2)
+        os.dup2(said, 2)
+        open(etcfile, "wb").close()
+        rows, failed = [], 0
+        for night in range(1, nights + 1):
+            now = 1514770200 + night * 86400  # 2018-01-01 01:30:00
+            with open(log, "wb") as file:
+                for number in range((night - 1) * new, night * new):
+                    file.write(stamp(now - 40000) + b" mx sshd[2]: Failed password for root from "
+                               b"10.%d.%d.%d port 9 ssh2\n"
+                               % (number >> 16, number >> 8 & 255, number & 255))
+            failed += logcheck.main(["-m", os.devnull, "-a", log, "-e", etcfile, "--now", str(now)]
+                                    + options)
+            with open(etcfile, "rb") as file:
+                rows.append((night, file.read().count(b"\n"), len(pf.table), len(pf.refused),
+                             failed))
+        os.dup2(kept, 2)
+        os.close(said)
+        os.close(kept)
+    return rows
+
+
 if __name__ == "__main__":
     blind, hours = shell_blind_nights(2018)
     print("the shell's range is empty on %d nights a year (%s); %d hours unseen"
           % (len(blind), ", ".join(blind), hours))
     for hour in range(24):
-        print("rotated at %02d:00, the shell sees %.1f%% of the lines" % (hour, shell_share(2018, hour)))
-    print("careful mode: lines of two years in the wrong run, or in none: %d" % len(careful_misses(YEARS)))
+        print("rotated at %02d:00, the shell sees %.1f%% of the lines"
+              % (hour, shell_share(2018, hour)))
+    for zone in ZONES:
+        print("careful mode: lines of two years that no run sees, %s: %s" % (zone, ", ".join(
+            "%s %d" % (form.__name__, len(careful_misses(YEARS, zone, form)))
+            for form in (stamp, iso, iso_offset))))
+    ways = [[], ["-x", "90"], ["-c"], ["-c", "-x", "90"]]
+    with concurrent.futures.ProcessPoolExecutor() as pool:
+        for way, rows in zip(ways, pool.map(year, ways)):
+            print("365 nights of 600 new addresses, pf's limit 200000, %s:\n"
+                  "night  in the file  in pf  refused by pf  exit 1"
+                  % (" ".join(way) or "no option"))
+            shown = {1, 91, 180, 270, 365} | {
+                next((row[0] for row in rows if row[column]), 365) for column in (3, 4)}
+            for row in rows:
+                if row[0] in shown:
+                    print("%5d%13d%7d%15d%8d" % row)
