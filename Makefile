@@ -5,26 +5,41 @@ N = 1000
 # where `make install` puts it: $(DESTDIR)$(TARGET)
 PREFIX = /root
 TARGET = $(PREFIX)/logcheck.py
+# stable names of a system's Python, which outlive its upgrades; PYTHON=... overrides them
+SYSTEM = /usr/local/bin/python3 /usr/bin/python3
 
 help:
-	@echo "make demo      the nightly job on a fixture; needs nothing, leaves nothing"
+	@echo "make demo      both modes on one night; needs nothing, leaves nothing"
 	@echo "make test      the tests; fetches pytest into .venv where it is missing"
 	@echo "make fuzz      N=$(N) more random cases, logcheck.py against the shell pipeline"
-	@echo "make bench     time and memory beside the shell pipeline and others"
+	@echo "make faults    every fault and kill at every system call"
+	@echo "make mutate    N=$(N) planted faults, and which of them no test finds"
+	@echo "make nights    README's figures of whole years of nights"
+	@echo "make bench     time and memory beside the shell pipeline"
 	@echo "make e2e       real sshd, Postfix and Dovecot under attack (root on Debian)"
 	@echo "make capture   the same, and its logs become the fixtures real-*"
-	@echo "make install   to $(DESTDIR)$(TARGET), run by $(PYTHON)"
+	@echo "make expected  what the shell pipeline makes of fixtures that do not say yet"
+	@echo "make install   to $(DESTDIR)$(TARGET)"
 	@echo "make uninstall remove that"
 	@echo "make clean     remove what the tests left"
 
 demo:
-	@sh tests/demo.sh $(PYTHON) plain-night
+	@sh tests/demo.sh $(PYTHON) real-stories
 
 test:
 	@sh tests/pytest.sh $(PYTHON) -q tests
 
 fuzz:
 	@$(PYTHON) tests/fuzz.py $(N)
+
+faults:
+	@$(PYTHON) tests/test_faults.py
+
+mutate:
+	@$(PYTHON) tests/mutate.py $(N)
+
+nights:
+	@$(PYTHON) tests/nights.py
 
 bench:
 	@$(PYTHON) tests/bench.py
@@ -35,20 +50,35 @@ e2e:
 capture:
 	@$(PYTHON) tests/e2e.py --capture fixtures
 
-# The first line names the interpreter itself: cron's PATH may not hold it, or hold a shim.
+expected:
+	@$(PYTHON) tests/expected.py
+
+# The first line names the interpreter: cron's PATH may not hold it, or hold a version manager's.
 install:
-	@python=$$($(PYTHON) -IS -c 'import os, sys; print(os.path.realpath(sys.executable))') && \
+	@python=; \
+	for name in $$([ "$(PYTHON)" = python3 ] && echo $(SYSTEM)) "$(PYTHON)"; do \
+	    python=$$("$$name" -IS -c 'import sys; sys.version_info < (3, 6) or print(sys.executable)' \
+	        2>/dev/null) && [ -n "$$python" ] && break; \
+	done; \
+	[ -n "$$python" ] || { echo "$(PYTHON): no Python 3.6 or later" >&2; exit 1; }; \
+	echo "Python: $$python"; \
+	"$$python" -IS -c 'import os, sys; real = os.path.realpath(sys.executable); \
+	os.stat(real).st_uid and print("warning: %s is not root'"'"'s own file" % real); \
+	real.startswith(("/root/", "/home/", "/usr/home/", "/Users/")) and \
+	print("warning: %s lies in a home folder: an upgrade may remove it" % real)' >&2 && \
 	mkdir -p "$$(dirname "$(DESTDIR)$(TARGET)")" && \
-	sed -e "1s|.*|#!$$python -IS|" -e "3s|python3|$$python|" logcheck.py \
-	    > "$(DESTDIR)$(TARGET).new" && \
+	sed -e "1s|.*|#!$$python -IS|" logcheck.py > "$(DESTDIR)$(TARGET).new" && \
 	chmod 0755 "$(DESTDIR)$(TARGET).new" && \
 	mv -f "$(DESTDIR)$(TARGET).new" "$(DESTDIR)$(TARGET)" && \
-	echo "Installed. The line for /etc/daily.local is:" && echo "$(TARGET)"
+	echo "Installed. What the shell script did, byte for byte, is done by this line in" && \
+	echo "/etc/daily.local:" && echo && echo "    $(TARGET)" && echo && \
+	echo "Recommended (README, INSTALL and MOVING OVER) is this one:" && echo && \
+	echo "    $(TARGET) -cv -w /etc/bruteforce.allow --expire 90"
 
 uninstall:
 	rm -f "$(DESTDIR)$(TARGET)"
 
 clean:
-	rm -rf .venv .pytest_cache tests/__pycache__ tests/e2e/__pycache__
+	rm -rf .venv .pytest_cache .benchmarks tests/__pycache__ tests/e2e/__pycache__
 
-.PHONY: help demo test fuzz bench e2e capture install uninstall clean
+.PHONY: help demo test fuzz faults mutate nights bench e2e capture expected install uninstall clean

@@ -35,7 +35,6 @@ if __name__ == "__main__":
 import contextlib
 import errno
 import fcntl
-import functools
 import os
 import re
 import signal
@@ -130,19 +129,17 @@ def attackers(options, night):
     if start > end:
         night.say("range", "nothing found: %s sorts behind %s; careful mode (-c) knows dates"
                   % night.range)
-    found = {}
+    found, wanted = {}, options.verbose or options.mail  # whether somebody reads the report
     for path, suspects in ([(path, mail_suspects) for path in options.maillog]
                            + [(path, auth_suspects) for path in options.authlog]):
         tally, name = Tally(path), visible(os.fsencode(os.path.basename(path)))
         night.tallies.append(tally)
         try:
             for block in blocks(open_log(path), path, night, SYSLOG_STAMP, options.verbose):
-                matched, lines = suspects(block, start, end, options.verbose)
-                tally.read += block.count(b"\n") + 1
-                tally.suspicious += matched
-                tally.in_range += len(lines)
+                matched, lines = suspects(block, start, end, wanted)
                 found.update(dict.fromkeys(addresses(lines), name))
-                if options.verbose or options.mail:
+                if wanted:
+                    tally.add(block, matched, len(lines))
                     explain(lines, night.findings)
         except unreadable() as error:
             night.complain(path, error)
@@ -252,7 +249,7 @@ def blocks(log, path, night, stamp, show=False):
             tell_progress()
             if not rest:
                 data = data.lstrip(b"\0")
-            if b"\n\0" in data:
+            if b"\0" in data:
                 data = re.sub(b"\n\0+", b"\n", data)
             head, last = data.find(b"\n"), data.rfind(b"\n")
             if last < 0:
@@ -375,24 +372,26 @@ def sort_key(entry):
     """What sort(1) orders an entry (bytes) by with -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4: the first
     four fields as numbers, then the whole line (tuple).
     """
-    one, two, three, four = (entry.split(b".", 4) + [b"", b"", b""])[:4]
-    return number(one), number(two), number(three), number(four), entry
+    try:
+        one, two, three, four = entry.split(b".")
+    except ValueError:
+        one, two, three, four = (entry.split(b".", 4) + [b"", b"", b""])[:4]
+    return NUMBER[one], NUMBER[two], NUMBER[three], NUMBER[four], entry
 
 
-@functools.lru_cache(maxsize=None)
-def number(field):
-    """The number (int) that `sort -n` reads in a field (bytes): blanks, perhaps a minus, digits;
-    zero if there are none. The digits are taken for hexadecimal ones: the order is the same, and
-    there is no limit to how many they are.
+class Numbers(dict):
+    """{field (bytes): the number (int) that `sort -n` reads in it}, each worked out once: blanks,
+    perhaps a minus, digits; zero if there are none. The digits are taken for hexadecimal ones: the
+    order is the same, and there is no limit to how many they are.
     """
-    minus, digits = re.match(rb"[ \t]*(-?)([0-9]*)", field).groups()
-    return int(minus + (digits or b"0"), 16)
+
+    def __missing__(self, field):
+        minus, digits = re.match(rb"[ \t]*(-?)([0-9]*)", field).groups()
+        self[field] = int(minus + (digits or b"0"), 16)
+        return self[field]
 
 
-def write(fd, lines):
-    """Write lines (list of bytes) to a file descriptor. Raises OSError."""
-    with open(fd, "wb", closefd=False) as out:
-        out.write(b"".join([b"\n".join(lines), b"\n" if lines else b""]))
+NUMBER = Numbers()
 
 
 # ---- Careful mode --------------------------------------------------------------------------------
@@ -1108,20 +1107,82 @@ def canonical(text, mask6):
 
 # The command line
 
+def number_from(low, high):
+    """A function that reads a number (str) from low to high (int); it raises ValueError."""
+    def read(text):
+        if not re.match(r"[0-9]{1,5}\Z", text) or not low <= int(text) <= high:
+            raise ValueError("not a number from %d to %d: %s" % (low, high, text))
+        return int(text)
+    return read
+
+
+def checked(what, valid):
+    """A function that returns a text (str) as it is, or raises ValueError if it is not valid."""
+    def read(text):
+        if not valid(text):
+            raise ValueError("not %s: %s" % (what, text))
+        return text
+    return read
+
+
+def moment(text):
+    """--now's TIME (str) in epoch seconds. Raises ValueError."""
+    if re.match(r"[0-9]{1,12}\Z", text):
+        return int(text)
+    for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"):
+        with contextlib.suppress(ValueError, OverflowError):
+            return int(time.mktime(time.strptime(text, form)))
+    raise ValueError("not a time (YYYY-MM-DD HH:MM): " + text)
+
+
+file_name = checked("a file name", bool)
+mail_address = checked("a mail address",
+                       re.compile(r"[\w.+=%!/@][\w.+=%!/@-]*\Z", re.ASCII).match)
+an_address = checked("an address or network", lambda text: network(os.fsencode(text)))
+
+OPTIONS = (  # (letter, name, what follows, how that is read, help)
+    ("-m", "--maillog", "FILE", file_name, "read FILE instead of %s; may be repeated" % MAILLOG),
+    ("-a", "--authlog", "FILE", file_name, "read FILE instead of %s; may be repeated; for both, "
+     "- is standard input, and .gz, .bz2 and .xz are unpacked" % AUTHLOG),
+    ("-e", "--etcfile", "FILE", file_name, "the file that holds the table; " + ETCFILE),
+    ("-f", "--pf-conf", "FILE", file_name, "the ruleset for pf to load; " + PF_CONF),
+    ("-t", "--table", "NAME", str, "pf's table; " + TABLE),
+    ("-d", "--days", "N", number_from(1, 99999), "look at the last N days; %d" % DAYS),
+    ("-n", "--dry-run", None, None, "print the new table; write, load and mail nothing"),
+    ("-v", "--verbose", None, None,
+     "report on stderr what was read, found, let off and left out"),
+    ("-c", "--careful", None, None, "real dates, rotated logs too, and a fair judgement of what "
+     "the daemons themselves say of their peers, over IPv4 and IPv6"),
+    ("-k", "--count", "N", number_from(1, 99999),
+     "with -c: failures that may be a user's own count from N on; %d" % COUNT),
+    ("-w", "--allow", "FILE", file_name, "keep the addresses and networks in FILE (one a line, "
+     "# comments) out of the table, whoever put them there"),
+    ("-x", "--expire", "DAYS", number_from(1, 99999),
+     "date the entries, and drop those last named more than DAYS days ago"),
+    ("", "--forgive", "ADDRESS", an_address, "take an address or network out of the file and of "
+     "pf's table, and do nothing else; may be repeated"),
+    ("", "--mask6", "LEN", number_from(32, 128),
+     "with -c: IPv6 peers are judged as networks of LEN bits; %d" % MASK6),
+    ("", "--mail", "ADDRESS", mail_address, "when addresses were added, send the report there"),
+    ("", "--no-pf", None, None, "neither ask pf for its table nor load it"),
+    ("", "--now", "TIME", moment,
+     "run as if at TIME: epoch seconds, or local YYYY-MM-DD HH:MM[:SS]"),
+)
+
+
 class Options:
     """What the command line can change: attributes named as the long options."""
 
     etcfile, pf_conf, table, days = ETCFILE, PF_CONF, TABLE, DAYS
-    maillog = authlog = allow = mail = count = mask6 = expire = forgive = None
+    maillog = authlog = allow = mail = count = mask6 = expire = forgive = now = None
     careful = dry_run = verbose = no_pf = False
 
     def __init__(self, args):
-        self.now = int(time.time())
         if args:
             self.parse(args)
-        self.maillog = self.maillog or [MAILLOG]
-        self.authlog = self.authlog or [AUTHLOG]
+        self.maillog, self.authlog = self.maillog or [MAILLOG], self.authlog or [AUTHLOG]
         self.count, self.mask6 = self.count or COUNT, self.mask6 or MASK6
+        self.now = int(time.time()) if self.now is None else self.now
 
     def parse(self, args):
         """Set what args (list of str) say. Wrong usage is said, and ends the program: exit 2."""
@@ -1133,88 +1194,37 @@ class Options:
                           % visible(os.fsencode(message)).encode())
                 sys.exit(2)
 
-        def number(low, high):
-            def read(text):
-                if not re.match(r"[0-9]{1,5}\Z", text) or not low <= int(text) <= high:
-                    raise argparse.ArgumentTypeError("not a number from %d to %d: %s"
-                                                     % (low, high, text))
-                return int(text)
-            return read
-
-        def checked(what, valid):
-            def read(text):
-                if not valid(text):
-                    raise argparse.ArgumentTypeError("not %s: %s" % (what, text))
-                return text
-            return read
-
-        def moment(text):
-            if re.match(r"[0-9]{1,12}\Z", text):
-                return int(text)
-            for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"):
-                with contextlib.suppress(ValueError, OverflowError):
-                    return int(time.mktime(time.strptime(text, form)))
-            raise argparse.ArgumentTypeError("not a time (YYYY-MM-DD HH:MM): " + text)
-
-        file = checked("a file name", bool)
-        mail = checked("a mail address",
-                       re.compile(r"[\w.+=%!/@][\w.+=%!/@-]*\Z", re.ASCII).match)
-        address = checked("an address or network", lambda text: network(os.fsencode(text)))
         parser = Parser(
             prog="logcheck.py", allow_abbrev=False, add_help=False,
             formatter_class=lambda prog: argparse.HelpFormatter(prog, 2, 22, 79),
             description="Put the attackers that maillog and authlog name into pf's table.",
             epilog="Exit: 0 done, 1 something failed (stderr says what), 2 wrong usage. "
                    "logcheck.py -cnv shows what careful mode would do, and changes nothing.")
-        add = parser.add_argument
-        add("-m", "--maillog", metavar="FILE", action="append", type=file,
-            help="read FILE instead of %s; may be repeated" % MAILLOG)
-        add("-a", "--authlog", metavar="FILE", action="append", type=file,
-            help="read FILE instead of %s; may be repeated; for both, - is standard input, and "
-                 ".gz, .bz2 and .xz are unpacked" % AUTHLOG)
-        add("-e", "--etcfile", metavar="FILE", type=file,
-            help="the file that holds the table; " + ETCFILE)
-        add("-f", "--pf-conf", metavar="FILE", type=file,
-            help="the ruleset for pf to load; " + PF_CONF)
-        add("-t", "--table", metavar="NAME", help="pf's table; " + TABLE)
-        add("-d", "--days", metavar="N", type=number(1, 99999), help="look at the last N days; 1")
-        add("-n", "--dry-run", action="store_true",
-            help="print the new table; write, load and mail nothing")
-        add("-v", "--verbose", action="store_true",
-            help="report on stderr what was read, found, let off and left out")
-        add("-c", "--careful", action="store_true",
-            help="real dates, rotated logs too, and a fair judgement of what the daemons "
-                 "themselves say of their peers, over IPv4 and IPv6")
-        add("-k", "--count", metavar="N", type=number(1, 99999),
-            help="with -c: failures that may be a user's own count from N on; %d" % COUNT)
-        add("-w", "--allow", metavar="FILE", type=file,
-            help="keep the addresses and networks in FILE (one a line, # comments) out of the "
-                 "table, whoever put them there")
-        add("-x", "--expire", metavar="DAYS", type=number(1, 99999),
-            help="date the entries, and drop those last named more than DAYS days ago")
-        add("--forgive", metavar="ADDRESS", action="append", type=address,
-            help="take an address or network out of the file and of pf's table, and do nothing "
-                 "else; may be repeated")
-        add("--mask6", metavar="LEN", type=number(32, 128),
-            help="with -c: IPv6 peers are judged as networks of LEN bits; %d" % MASK6)
-        add("--mail", metavar="ADDRESS", type=mail,
-            help="when addresses were added, send the report there")
-        add("--no-pf", action="store_true", help="neither ask pf for its table nor load it")
-        add("--now", metavar="TIME", type=moment,
-            help="run as if at TIME: epoch seconds, or local YYYY-MM-DD HH:MM[:SS]")
-        add("--version", action="version", version=VERSION, help="print the version")
-        add("-h", "--help", action="help", help="print this")
+        for letter, name, metavar, _, text in OPTIONS:
+            how = {"action": "append" if "may be repeated" in text else "store",
+                   "metavar": metavar} if metavar else {"action": "store_true"}
+            parser.add_argument(*filter(None, (letter, name)), help=text, **how)
+        parser.add_argument("--version", action="version", version=VERSION,
+                            help="print the version")
+        parser.add_argument("-h", "--help", action="help", help="print this")
         parser.color = False
         if any(arg.endswith("=--") for arg in args):  # argparse would take it for no value
             parser.error("expected one argument")
         parser.parse_args(args, self)
-        for option, value in (("-k", self.count), ("--mask6", self.mask6)):
+        for _, name, metavar, read, _ in OPTIONS:
+            given = vars(self).get(name[2:].replace("-", "_"))
+            if metavar and given is not None:
+                try:
+                    value = list(map(read, given)) if isinstance(given, list) else read(given)
+                except ValueError as error:
+                    parser.error("%s: %s" % (name, error))
+                setattr(self, name[2:].replace("-", "_"), value)
+        for name, value in (("-k", self.count), ("--mask6", self.mask6)):
             if value and not self.careful:
-                parser.error("%s has no effect without -c" % option)
-        try:
-            time_range(self.now, self.days)
-        except (OverflowError, ValueError, OSError):
-            parser.error("no such time: %d days before %d" % (self.days, self.now))
+                parser.error("%s has no effect without -c" % name)
+        with contextlib.suppress(OverflowError, ValueError, OSError):
+            return time_range(time.time() if self.now is None else self.now, self.days)
+        parser.error("no such time: %d days before %s" % (self.days, self.now or "now"))
 
 
 # Other programs, and what they and this one say
@@ -1260,6 +1270,12 @@ class Tally:
 
     def __init__(self, path):
         self.path, self.read, self.suspicious, self.in_range = path, 0, 0, 0
+
+    def add(self, block, suspicious, in_range):
+        """Count a block's (bytes) lines, those that are suspicious, and of these those in range."""
+        self.read += block.count(b"\n") + 1
+        self.suspicious += suspicious
+        self.in_range += in_range
 
 
 def unreadable():
@@ -1390,6 +1406,12 @@ def drop(fd, path):
             os.unlink(path)
     finally:
         os.close(fd)
+
+
+def write(fd, lines):
+    """Write lines (list of bytes) to a file descriptor. Raises OSError."""
+    with open(fd, "wb", closefd=False) as out:
+        out.write(b"".join([b"\n".join(lines), b"\n" if lines else b""]))
 
 
 def keep_owner(fd, about):
