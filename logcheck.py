@@ -855,6 +855,7 @@ class Rule:
 
     def __init__(self, daemon, verdict, why, template, submission=False):
         self.daemon, self.why, self.template = daemon, why, template
+        self.reason = "%s: %s" % (daemon, why)
         self.what, self.door, self.witness = (verdict + "//").split("/")[:3]
         self.more, self.what = self.what.endswith("+"), self.what.rstrip("+")
         self.submission = None if submission else Rule(daemon, verdict, why, template, True)
@@ -1006,28 +1007,28 @@ class Court:
         """Judge every peer heard of. Returns {address or network (bytes): why (str)} of the
         attackers, and notes in the night what its report tells of them and of the others.
         """
-        cases, spellings, lines, attackers = {}, {}, {}, {}
-        for rule in list(self.evidence):
-            for logged, times in self.evidence.pop(rule).items():
-                if logged not in spellings:
-                    spellings[logged] = canonical(logged, self.options.mask6)
-                address = spellings[logged]
-                if address:
-                    case = cases.setdefault(address, {})
-                    case[rule] = case.get(rule, 0) + times
-                    if (rule, logged) in self.first:
-                        lines.setdefault((rule, address), self.first[rule, logged])
-        for address, case in cases.items():
+        peers, attackers = {}, {}
+        for logged in sorted(set().union(*self.evidence.values())):
+            peers.setdefault(canonical(logged, self.options.mask6), []).append(logged)
+        peers.pop(None, None)
+        for address in sorted(peers):
+            case, first = {}, {}
+            for rule, heard in self.evidence.items():
+                for logged in peers[address]:
+                    if logged in heard:
+                        case[rule] = case.get(rule, 0) + heard[logged]
+                        first.setdefault(rule, self.first.get((rule, logged), b""))
             rule, _, logins, delivered = weigh(case, self.options.count)
             against = {each: times for each, times in case.items() if each.what in AGAINST}
-            accused, failures, _, _ = weigh(against, self.options.count)
             if rule:
-                attackers[address] = "%s: %s" % (rule.daemon, rule.why)
-                night.findings[address] = (
-                    sum(against.values()),
-                    attackers[address] + ("; logins: %d" % logins if logins else ""),
-                    lines.get((rule, address), b""))
-            elif accused:
+                attackers[address] = rule.reason
+                if self.keep_lines:
+                    night.findings[address] = (
+                        sum(against.values()),
+                        rule.reason + ("; logins: %d" % logins if logins else ""), first[rule])
+                continue
+            accused, failures, _, _ = weigh(against, self.options.count)
+            if accused:
                 night.let_off.append((address, failures, logins, delivered))
             elif failures:
                 night.near.append((failures, address))
@@ -1055,7 +1056,7 @@ def weigh(counts, threshold):
 
     def deciding(*what):
         return max((rule for rule in counts if rule.what in what),
-                   key=lambda rule: (counts[rule], rule.why, rule.template))
+                   key=lambda rule: (counts[rule], rule.reason, rule.template))
 
     logins, down = total("LOGIN"), total("DOWN")
     delivered = max(0, total("DELIVERED") - total("UNDONE"))
