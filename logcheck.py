@@ -79,7 +79,9 @@ def main(args):
         table = update(options, night, found)
     except OSError as error:
         night.complain(options.etcfile, error)
-        night.pf, table = night.pf.replace("pf was not asked", "NOT written"), None
+        table = None
+        if night.pf == "pf was not asked":
+            night.pf = "NOT written"
         night.expired, night.left_out = [], {}
         with contextlib.suppress(OSError):
             night.old = old_file(options.etcfile)[0]
@@ -161,8 +163,8 @@ def time_range(now, days):
 def mail_suspects(block, start, end, _):
     """`awk '$0>=from&&$0<=to' | grep "disconnect from unknown" | grep -v auth=1`.
 
-    Looking for the words first is faster than splitting a block (bytes) into lines. Returns how
-    many lines hold them, and those from start to end (list of bytes).
+    Looking for the words is faster than splitting a block (bytes). Returns how many lines hold
+    them, and those from start to end (list of bytes).
     """
     words, lines = b"disconnect from unknown", []
     at = block.find(words)
@@ -238,12 +240,13 @@ def blocks(log, path, night, stamp, show=False):
     the first 100 lines is said: a run that sees nothing must not look like a quiet night.
     """
     rest, first = b"", True
+    read = getattr(log, "read1", log.read)  # read() loses what stands before damage
     with log, progress(log, path, show) as tell_progress:
         fifo = log.fileno() and stat.S_ISFIFO(os.fstat(log.fileno()).st_mode)
         while True:
             if fifo:
                 await_writer(log)
-            data = log.read(BLOCK)
+            data = read(BLOCK)
             if not data:
                 break
             tell_progress()
@@ -270,9 +273,8 @@ def blocks(log, path, night, stamp, show=False):
 def update(options, night, found):
     """`pfctl -T show`, `cat "$ETCFILE"`, `sort | uniq > "$ETCFILE"` and `pfctl -f`: the addresses
     found ({bytes: why (str)}) join pf's and the old entries, and pf takes the new table. From
-    reading the file to its replacement other runs wait. --dry-run only reads.
-
-    Returns the new table (list of bytes). Raises OSError if the old one stays.
+    reading the file to its replacement other runs wait. --dry-run only reads. Returns the new
+    table (list of bytes). Raises OSError if the old one stays.
     """
     target = os.path.realpath(options.etcfile)
     if options.dry_run:
@@ -364,7 +366,7 @@ def merge(options, night, known, found):
                               if is_allowed(entry, night.allowed))
     entries -= night.left_out.keys()
     if options.expire:
-        entries = dated(options, night, entries, known, found)
+        entries = dated(options, night, entries, found)
     return sorted(entries, key=sort_key)
 
 
@@ -565,13 +567,15 @@ def attempt(path):
 # {a|b} for either. <IP> stands where the daemon puts the peer, and nothing that a client types can
 # move that place: before typed text all is fixed; after it, up to the end, stand the daemon's own
 # words. (sshd cuts a message at 500 bytes, so <USER> is shorter than that.) Rules are tried in
-# this order, and the first that matches ends the search unless its verdict has a "+".
+# this order, and the first that matches ends the search unless its verdict has a "+". A log is
+# searched for their literal beginnings, or for all that stands before a "~".
 #
 # A verdict is WHAT/DOOR/WITNESS, weighed by weigh(). Against the peer: SURE; FAIL; LEFT (an unknown
 # client leaves Postfix without login and delivery); REJECT. For it: LOGIN; DELIVERED; PUTOFF (a
 # 4xx of ours) takes back one LEFT, DOWN (our login service is) one FAIL, UNDONE (a message that is
 # refused when its text comes) one DELIVERED. PEER names the address of a session that later lines
-# go by, END ends it. <N> is a number of attempts that the line states.
+# go by, END ends it. <N> is a number of attempts that the line states. A door "port ..." is for
+# clients of that port alone: 25 is smtp, 465 and 587 are submission.
 RULES = [("sshd",) + row for row in (
     ("SURE/ssh/user", "unknown user", "{Invalid|Illegal} user <NAME> from <IP><PORT><PRE>"),
     ("SURE/ssh/failed", "unknown user",
@@ -698,7 +702,7 @@ RULES = [("sshd",) + row for row in (
      "{lost connection|timeout} after <EARLY> from unknown[<IP>]<CLIENTPORT>"),
     ("FAIL/smtp/broke", "broke off after AUTH", "{lost connection|timeout} after AUTH from <HOST>"),
     ("PUTOFF/port 465, 587/tls", "", "SSL_accept error from <HOST>: <ANY>"),
-    ("", "", "reject: <STAGE> from <HOST>: <LOGGEDIN>"),
+    ("", "", "reject: <STAGE> from <HOST>: <LOGGEDIN>"),  # no evidence: a user of ours
     ("UNDONE+/smtp/reject", "", "reject: {DATA|BDAT|END-OF-MESSAGE} from <HOST>: <ANY>"),
     ("REJECT/smtp/reject", "rejected relaying or recipient",
      "reject: <STAGE> from <HOST>: <REFUSED>"),
@@ -800,7 +804,7 @@ FIELDS = {
                  rb"authorization failed|user disabled|anonymous logins disabled|"
                  rb"sent invalid base64 in response|"
                  rb"credentials contain control characters|proxy dest auth\w* fail\w+(?: to \S+)?|"
-                 rb"tried to use [\w ]+)(?:)|"
+                 rb"tried to use [\w ]+)|"
                  rb"client didn't finish SASL auth(?=, (?:[1-9]\d|[2-9])))"
                  rb"(?:, (?P<n>\d{1,6}) attempts)?"
                  rb"(?: in \d+ secs)?\)(?: \(\w+\))?: (?:user=<.*>, )?",
@@ -841,6 +845,7 @@ BEHIND = (rb"(?:\[\d+\])?: (?:\[ID \d+ [\w.]+\] )?"
           rb"(?:message repeated (?P<times>\d{1,6}) times: \[ (?=.*\]$))?")
 # what stands before a beginning and matters: OpenSMTPD's session, a number of attempts
 LEAD = rb"(?:(?P<session>[0-9a-f]{16}) |(?P<n>\d{1,6}) (?=more auth))?"
+HOST = re.compile(STAMP_AND_HOST)
 REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\])?: )?"
                       rb"last message repeated (?P<n>\d{1,6}) times?")
 BELIEVED = 10  # attempts that one line may state: Dovecot can be made to log a typed line
@@ -904,8 +909,8 @@ class Court:
     """Hears lines as evidence and judges their peers by it.
 
     evidence: {rule: {peer as logged (bytes): how often}}; first: {(rule, peer): line}, kept only
-    for a report; sessions: {(host, session): peer as logged}; last: {host: (rule, peer, where its
-    line ends)} of the lines that "last message repeated" may speak of.
+    for a report; sessions: {(host, session): peer as logged}; last: {host: [(rule, peer)]}, what
+    the hosts' last lines said, which "last message repeated" may speak of.
     """
 
     def __init__(self, options, days):
@@ -930,44 +935,51 @@ class Court:
 
     def hear(self, block, tally):
         """Take the evidence in a block (bytes) of whole lines, and count it in the tally."""
-        inside, last = self.days.part, self.last
-        if not any(inside(begin) is not False
-                   for begin in {line[:10] for line in block.split(b"\n")}):
-            last.clear()
-            return
+        inside, end = self.days.part, 0
         repeats = b"last message repeated " in block
-        end = -1
-        for hit in (self.search_repeats if repeats else self.search).finditer(block):
-            at = hit.start()
-            if at < end:
-                continue
-            start, end = block.rfind(b"\n", 0, at) + 1, block.find(b"\n", at)
-            if end < 0:
-                end = len(block)
-            line, begin = block[start:end], hit.group("begin")
-            tally.suspicious += 1
-            if inside(line) or self.days.holds(line):
-                if begin:
-                    tally.in_range += self.testify(line, begin, end)
+        if any(inside(begin) is not False
+               for begin in {line[:10] for line in block.split(b"\n")}):
+            for hit in (self.search_repeats if repeats else self.search).finditer(block):
+                at = hit.start()
+                if at < end:
+                    continue
+                start = block.rfind(b"\n", 0, at) + 1
+                self.forget(block[end:start] if repeats else None)
+                end = block.find(b"\n", at)
+                if end < 0:
+                    end = len(block)
+                line, begin = block[start:end], hit.group("begin")
+                tally.suspicious += 1
+                if inside(line) or self.days.holds(line):
+                    tally.in_range += self.testify(line, begin) if begin else self.repeat(line)
                 else:
-                    tally.in_range += self.repeat(line, block, start)
-        # what "last message repeated" in the next block may speak of
-        for host in list(last):
-            rule, peer, at = last.pop(host)
-            if host and block.find(b" %s " % host, at) < 0:
-                last[host] = rule, peer, 0
+                    self.forget(line)
+        if end < len(block):
+            self.forget(block[end:] if repeats else None)
 
-    def testify(self, line, begin, end):
-        """Take what a line (bytes) says whose message may have a beginning (bytes). end: where its
-        block goes on. Returns whether it says something of a peer.
+    def forget(self, text):
+        """What hosts said before the lines of a text (bytes) was not their last; None: nor that of
+        any host.
         """
-        known = False
+        if text is None:
+            self.last.clear()
+        elif self.last:
+            for line in text.split(b"\n"):
+                found = HOST.match(line)
+                self.last.pop(found and found.group("host"), None)
+
+    def testify(self, line, begin):
+        """Take what a line (bytes) says whose message may have a beginning (bytes). Returns whether
+        it says something of a peer.
+        """
+        heard, host = [], None
         for rule in self.rules[begin]:
             found = rule.match(line)
             if found is None:
                 continue
             said = found.groupdict()
-            session, peer = (said["host"], said.get("session")), said.get("ip")
+            host, peer = said["host"], said.get("ip")
+            session = host, said.get("session")
             if rule.what == "PEER":
                 self.sessions[session] = peer
             elif rule.what == "END":
@@ -977,24 +989,23 @@ class Court:
             if peer and rule.door:
                 times = int(said["times"] or 1) * min(int(said.get("n") or 1), BELIEVED)
                 self.record(rule, peer, times, line)
-                self.last[said["host"]] = rule, peer, end
-                known = True
+                heard.append((rule, peer))
             if not more:
                 break
-        return known
+        self.forget(line)
+        if heard and host:
+            self.last[host] = heard
+        return bool(heard)
 
-    def repeat(self, line, block, start):
-        """Take a line (bytes; in its block from start on) that says "last message repeated N
-        times": it speaks of the line before it of the same host. Returns whether that said
-        something of a peer.
+    def repeat(self, line):
+        """Take a line (bytes) that says "last message repeated N times": it speaks of the line
+        before it of the same host. Returns whether that said something of a peer.
         """
         found = REPEATED.match(line)
-        if found and found.group("host") in self.last:
-            rule, peer, end = self.last[found.group("host")]
-            if block.find(b" %s " % found.group("host"), end, start) < 0:
-                self.record(rule, peer, int(found.group("n")), line)
-                return True
-        return False
+        heard = self.last.get(found.group("host"), ()) if found else ()
+        for rule, peer in heard:
+            self.record(rule, peer, int(found.group("n")), line)
+        return bool(heard)
 
     def record(self, rule, peer, times, line):
         """Note that a rule heard of a peer (bytes) so many times, and the first line (bytes)."""
@@ -1011,7 +1022,7 @@ class Court:
         for logged in sorted(set().union(*self.evidence.values())):
             peers.setdefault(canonical(logged, self.options.mask6), []).append(logged)
         peers.pop(None, None)
-        for address in sorted(peers):
+        for address in sorted(peers, key=sort_key):
             case, first = {}, {}
             for rule, heard in self.evidence.items():
                 for logged in peers[address]:
@@ -1521,26 +1532,26 @@ DATED = re.compile(rb"([^#\s]+) # ([0-9]{4}-[01][0-9]-[0-3][0-9])(?: .*)?")
 MANY = 25000  # entries, from which on pf is asked how many it can hold
 
 
-def dated(options, night, entries, known, found):
+def dated(options, night, entries, found):
     """--expire: give each plain address, or IPv6 network as long as --mask6, the day on which it
     was last named and why, and drop those whose day is too long ago.
 
-    entries: set of bytes; known: pf's; found: {address: why}. Any other line is the admin's and
-    stays as it is; an address that has such a line, or a dated one, gets no second one. Returns
-    the new entries (set of bytes); those dropped are noted in the night.
+    entries: set of bytes; found: {address: why}. Any other line is the admin's and stays as it is;
+    an address that has such a line, or a dated one, gets no second one. Returns the new entries
+    (set of bytes); those dropped are noted in the night.
     """
     def day(back):
         at = time.localtime(options.now)
         return time.strftime("%Y-%m-%d", time.localtime(time.mktime(
             (at.tm_year, at.tm_mon, at.tm_mday - back, 12, 0, 0, 0, 0, -1)))).encode()
     today, oldest = day(0), day(options.expire)
-    kept, dates, in_pf = set(), {}, set(known)
+    kept, dates, old = set(), {}, set(night.old)
     for entry in entries:
         match = DATED.fullmatch(entry)
         address = match.group(1) if match else entry.strip()
         block = network(address)
-        if not block or block[0] != block[1] and not (
-                block[0][0] == 6 and address.endswith(b"/%d" % options.mask6)):
+        if not block or b"%" in address or block[0] != block[1] and not (
+                block[0][0] == 6 and (match or address.endswith(b"/%d" % options.mask6))):
             kept.add(entry)
             continue
         if match:
@@ -1548,7 +1559,7 @@ def dated(options, night, entries, known, found):
         elif entry in found:
             date, line = today, b"%s # %s %s" % (address, today, found[entry].encode())
         else:
-            why = b"pf's own table" if entry in in_pf else b"in the table before"
+            why = b"in the table before" if entry in old else b"pf's own table"
             date, line = b"", b"%s # %s %s" % (address, today, why)
         # found now comes before an old date, that before a bare line
         rank = (2 if entry in found else 1 if match else 0), date, line
@@ -1657,13 +1668,14 @@ def forgive(options, night):
         return night.complain(options.etcfile, error)
     for where, entries in ((options.etcfile, in_file), ("pf's table " + options.table, in_pf)):
         for entry in entries:
-            print("taken out of %s: %s" % (where, visible(entry)))
+            print("%s out of %s: %s" % ("would be taken" if options.dry_run else "taken", where,
+                                        visible(entry)))
     for entry in filter(holds, old):
         if not lies_in(entry):
             night.complain(options.etcfile, "cannot be taken out of the network " + visible(entry))
     if not in_file and not in_pf:
         return night.complain(options.etcfile, "nothing of it is there")
-    print("It may come back: what must never be in the table belongs in the allow list (-w).")
+    print("It can come back: what must never be in the table belongs in the allow list (-w).")
     return night.status
 
 
@@ -1746,7 +1758,8 @@ def report(options, night, added, after):
     if night.let_off:
         section("let off" + " " * 25 + "failures  logins  deliveries")
     for address, failures, logins, delivered in sorted(night.let_off, key=lambda row: -row[1]):
-        rows.append("%-32s%8d%8d%12d" % (address.decode(), failures, logins, delivered))
+        rows.append("%-32s%8d%8d%12d%s" % (address.decode(), failures, logins, delivered,
+                                           "" if logins or delivered else "  we put it off"))
     if night.near:
         section("near misses" + " " * 21 + "failures")
     for failures, address in sorted(night.near, key=lambda row: -row[0])[:10]:

@@ -16,9 +16,8 @@ now=$(cat "$fixture/now")
 TZ=UTC PATH=$top/tests/standins:$PATH PF_TABLE=$fixture/pf-table
 export TZ PATH PF_TABLE
 
-# the arguments, as the night runs them
 logcheck() {
-    echo "logcheck.py $*"
+    echo "logcheck.py --now '$now' -m maillog -a authlog $*"
     "$python" -IS "$top/logcheck.py" --now "$now" -m maillog -a authlog "$@" 2>&1 |
         cut -c 1-96 | sed 's/^/    /'
     echo

@@ -230,6 +230,43 @@ def test_syslogd_repeats_count(host):
     assert careful(host, auth=[line, "cron[2]: x", "last message repeated 4 times"]) == []
 
 
+GUESS = "mail postfix/smtpd[7]: warning: h.example[192.0.2.1]: SASL LOGIN authentication failed: "
+REPEATS = "last message repeated %d times"
+
+
+@pytest.mark.parametrize("lines, banned", [
+    # syslogd says so again and again
+    (["mail sshd[1]: Failed password for bob from 192.0.2.1 port 1 ssh2", "mail " + REPEATS % 2,
+      "mail " + REPEATS % 2], True),
+    # all that a line says is repeated: our login service's failures buy no guesses back
+    ([GUESS + "generic failure", "mail " + REPEATS % 30] + [GUESS + "UGFzc3dvcmQ6"] * 5, True),
+    ([GUESS + "generic failure", "mail " + REPEATS % 30] + [GUESS + "UGFzc3dvcmQ6"] * 4, False),
+    # on a loghost, of the same host's line; its name in another's text means nothing
+    ([GUESS + "UGFzc3dvcmQ6", "web kernel: the mail queue", "mail " + REPEATS % 4], True),
+    ([GUESS + "UGFzc3dvcmQ6", "web kernel: up", "web " + REPEATS % 4], False),
+    ([GUESS + "UGFzc3dvcmQ6", "mail kernel: up", "mail " + REPEATS % 4], False)])
+def test_what_syslogd_repeats(host, lines, banned):
+    host.write("maillog", "".join("Apr  8 12:00:00 %s\n" % line for line in lines).encode())
+    assert host.run("-c", "-n", "-a", "/dev/null", "--no-pf", "-e", host.path("none")) == (
+        0, b"192.0.2.1\n" if banned else b"", "")
+
+
+def test_repeats_in_a_log_without_hosts(host):
+    host.write("authlog", b"Apr  8 12:00:00 sshd[1]: Failed password for root from 192.0.2.1 port 1"
+               b" ssh2\nApr  8 12:00:00 last message repeated 3 times\n")
+    assert careful(host) == ["192.0.2.1"]
+
+
+def test_what_stands_before_damage_is_heard(host):
+    line = b"Apr  8 12:00:00 mail sshd[1]: Invalid user x from 192.0.2.1 port 5\n"
+    with gzip.open(host.path("log.gz"), "wb") as file:
+        file.write(line * 3)
+    host.write("log.gz", host.read("log.gz") + b"junk")
+    code, out, err = host.run("-c", "-n", "-a", host.path("log.gz"))
+    assert (code, out) == (1, b"192.0.2.1\n") and err.startswith("logcheck: ")
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize("options", ((), ("-v",)))
 @pytest.mark.parametrize("between", (0, 1, 40000))
 @pytest.mark.parametrize("before", range(4020, 4036))

@@ -372,8 +372,8 @@ def test_catching_up(site, line):
     assert site.pf_calls() == replaced(site, "etc/bruteforce")
 
 
-LINES = ("192.0.2.7 # 2026-11-24 sshd: unknown user", "192.0.2.9", "192.0.2.0/24",
-         "192.0.2.8 # the office of example.org", "grep 192.0.2.7 /etc/bruteforce")
+LINES = ("192.0.2.7 # 2026-11-24 sshd: unknown user", "192.0.2.9", "198.51.100.0/24",
+         "192.0.2.8 # the office of example.org", r"grep '^192\.0\.2\.7 ' /etc/bruteforce")
 COMMANDS.extend(LINES)
 
 
