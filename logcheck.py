@@ -249,7 +249,6 @@ def blocks(log, path, night, stamp, show=False):
             data = read(BLOCK)
             if not data:
                 break
-            tell_progress()
             if not rest:
                 data = data.lstrip(b"\0")
             if b"\0" in data:
@@ -264,6 +263,7 @@ def blocks(log, path, night, stamp, show=False):
                 first = False
             yield block
             rest = data[last + 1:]
+            tell_progress()
     if rest:
         if first:
             warn_of_no_stamp(rest, path, night, stamp)
@@ -437,19 +437,11 @@ class Range:
                                       at.tm_min, at.tm_sec, 0, 0, -1)))
         start = time.localtime(self.first)
         self.text = tuple(time.strftime("%Y-%m-%d %H:%M:%S", when) for when in (start, at))
-        # syslogd's days in the range, {"Apr  8": (first time of day, last)}
-        self.days = {}
-        for back in range(min(days, 366) + 2):
-            noon = time.localtime(time.mktime((at.tm_year, at.tm_mon, at.tm_mday - back, 12, 0, 0,
-                                               0, 0, -1)))
-            if noon[:3] < start[:3]:
-                break
-            for day in {time.strftime(form, noon).encode() for form in ("%b %e", "%b %d")}:
-                again = day in self.days  # a year on, the day comes again
-                self.days[day] = (
-                    time.strftime("%H:%M:%S", start).encode()
-                    if noon[:3] == start[:3] and not again else b"",
-                    time.strftime("%H:%M:%S", at).encode() if back == 0 else b"~")
+        # the hours of the range as syslogd writes them ("Apr  8 12"); a year on, they come again
+        self.hours = set()
+        for second in [*range(max(self.first, now - 366 * 86400), now, 1800), now]:
+            self.hours |= hour_names(time.localtime(second))
+        self.edges = [hour_names(when) if days < 365 else () for when in (start, at)]
         # ISO stamps may be of another zone, up to a day away
         self.dates = tuple(time.strftime("%Y-%m-%d", time.localtime(second)).encode()
                            for second in (self.first - 86400, now + 86400))
@@ -464,23 +456,27 @@ class Range:
             if begin[4:5] == b"-":
                 inside = None if self.dates[0] <= begin <= self.dates[1] else False
             else:
-                first, last = self.days.get(begin[:6], (b"~", b""))
-                hour = begin[7:9]
-                inside = (True if first <= hour and hour + b"~" <= last else
-                          None if first[:2] <= hour <= last else False)
+                inside = (None if any(begin[:9] in edge for edge in self.edges)
+                          else begin[:9] in self.hours)
             self.parts[begin] = inside
         return self.parts[begin]
 
     def holds(self, line):
         """Whether a line (bytes) lies in the range."""
         inside = self.part(line)
-        if inside is None and line[4:5] != b"-":
-            first, last = self.days[line[:6]]
-            return first <= line[7:15] <= last
-        if inside is None:
+        if inside is not None:
+            return inside
+        if line[4:5] == b"-":
             second = iso_second(line)
             return second is not None and self.first <= second <= self.last
-        return inside
+        first, last = (text[11:].encode() for text in self.text)
+        return not (line[:9] in self.edges[0] and line[7:15] < first
+                    or line[:9] in self.edges[1] and line[7:15] > last)
+
+
+def hour_names(when):
+    """An hour (time.struct_time) as syslogd writes it, its day padded or not (set of bytes)."""
+    return {time.strftime(form, when).encode() for form in ("%b %e %H", "%b %d %H")}
 
 
 ISO_STAMP = (rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
@@ -654,8 +650,7 @@ RULES = [("sshd",) + row for row in (
      "{Connection closed by|Connection reset by|Disconnected from} <IP>~{ port <DIGITS>|} "
      "[preauth]"),
     # without [preauth] also a session that breaks off: then there was a login
-    ("FAIL/ssh/end", "left before a login",
-     "Connection {closed|reset} by <IP> port <DIGITS>"),
+    ("FAIL/ssh/end", "left before a login", "Connection {closed|reset} by <IP> port <DIGITS>"),
     ("SURE/ssh/end", "broken protocol",
      "Connection {from|to} {invalid user <USER> |authenticating user root |}<IP><PORT>: "
      "<BROKEN> [preauth]"),
@@ -669,11 +664,9 @@ RULES = [("sshd",) + row for row in (
     ("SURE/ssh/PAM", "unknown user, or root",
      "PAM: <PLAIN> for {illegal user <USER>|invalid user <USER>|root} from <IP><VIA><PRE>"),
     ("FAIL/ssh/PAM", "failed password", "PAM: <PLAIN> for <USER> from <IP><VIA><PRE>"),
-    ("SURE/ssh/pam_unix", "root failed",
-     "{(pam_unix) |}authentication failure; <PAM>user=root"),
+    ("SURE/ssh/pam_unix", "root failed", "{(pam_unix) |}authentication failure; <PAM>user=root"),
     ("SURE/ssh/pam", "root failed", "pam_<SERVICE>): a~uthentication failure; <PAM>user=root"),
-    ("FAIL/ssh/pam_unix", "failed password",
-     "{(pam_unix) |}authentication failure; <PAM><WHOM>"),
+    ("FAIL/ssh/pam_unix", "failed password", "{(pam_unix) |}authentication failure; <PAM><WHOM>"),
     ("FAIL/ssh/pam_unix", "failed password",
      "pam_unix(<SERVICE>): a~uthentication failure; <PAM><WHOM>"),
     ("FAIL/ssh/pam", "failed password", "pam_<SERVICE>): a~uthentication failure; <PAM><WHOM>"),
@@ -693,8 +686,7 @@ RULES = [("sshd",) + row for row in (
     ("DOWN/smtp/SASL", "", "warning: <HOST>: SASL <MECH> authentication failed: <DOWN>"),
     ("FAIL/smtp/rate", "too many logins",
      "warning: AUTH command rate limit exceeded: <DIGITS> from <HOST> for service <WORD>"),
-    ("SURE/smtp/abuse", "abuse of the protocol",
-     "warning: non-SMTP command from <HOST>{: <ANY>|}"),
+    ("SURE/smtp/abuse", "abuse of the protocol", "warning: non-SMTP command from <HOST>{: <ANY>|}"),
     ("SURE/smtp/abuse", "abuse of the protocol",
      "improper command pipelining after <STAGE> from <HOST>{: <ANY>|}"),
     ("SURE/smtp/errors", "too many errors", "too many errors after <STAGE> from <HOST>"),
