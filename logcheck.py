@@ -984,7 +984,8 @@ class Court:
                 heard.append((rule, peer))
             if not more:
                 break
-        self.forget(line)
+        if self.last:
+            self.forget(line)
         if heard and host:
             self.last[host] = heard
         return bool(heard)
@@ -1014,7 +1015,7 @@ class Court:
         for logged in sorted(set().union(*self.evidence.values())):
             peers.setdefault(canonical(logged, self.options.mask6), []).append(logged)
         peers.pop(None, None)
-        for address in sorted(peers, key=sort_key):
+        for address in peers:
             case, first = {}, {}
             for rule, heard in self.evidence.items():
                 for logged in peers[address]:
@@ -1749,12 +1750,14 @@ def report(options, night, added, after):
         rows.append("and %d more" % len(added[50:]))
     if night.let_off:
         section("let off" + " " * 25 + "failures  logins  deliveries")
-    for address, failures, logins, delivered in sorted(night.let_off, key=lambda row: -row[1]):
+    for address, failures, logins, delivered in sorted(
+            night.let_off, key=lambda row: (-row[1], sort_key(row[0]))):
         rows.append("%-32s%8d%8d%12d%s" % (address.decode(), failures, logins, delivered,
                                            "" if logins or delivered else "  we put it off"))
     if night.near:
         section("near misses" + " " * 21 + "failures")
-    for failures, address in sorted(night.near, key=lambda row: -row[0])[:10]:
+    for failures, address in sorted(
+            night.near, key=lambda row: (-row[0], sort_key(row[1])))[:10]:
         rows.append("%-32s%8d" % (address.decode(), failures))
     if night.left_out or night.expired:
         section("%-34s%s" % ("left out", "why"))
