@@ -412,7 +412,7 @@ def careful_attackers(options, night):
         for name, log in generations(path, days.first, night, seen):
             tally = Tally(name)
             night.tallies.append(tally)
-            court.last.clear()
+            court.before = b""
             try:
                 for block in blocks(log or open_log(name), name, night, ANY_STAMP,
                                     options.verbose):
@@ -570,8 +570,8 @@ def attempt(path):
 # client leaves Postfix without login and delivery); REJECT. For it: LOGIN; DELIVERED; PUTOFF (a
 # 4xx of ours) takes back one LEFT, DOWN (our login service is) one FAIL, UNDONE (a message that is
 # refused when its text comes) one DELIVERED. PEER names the address of a session that later lines
-# go by, END ends it. <N> is a number of attempts that the line states. A door "port ..." is for
-# clients of that port alone: 25 is smtp, 465 and 587 are submission.
+# go by, END ends it. <N> is a number of attempts that the line states. Postfix' rules hold for submission
+# and smtps too, whose door is "submission"; one whose door is "port 25" does not.
 RULES = [("sshd",) + row for row in (
     ("SURE/ssh/user", "unknown user", "{Invalid|Illegal} user <NAME> from <IP><PORT><PRE>"),
     ("SURE/ssh/failed", "unknown user",
@@ -693,7 +693,7 @@ RULES = [("sshd",) + row for row in (
     ("FAIL/port 25/broke", "unknown client broke off",
      "{lost connection|timeout} after <EARLY> from unknown[<IP>]<CLIENTPORT>"),
     ("FAIL/smtp/broke", "broke off after AUTH", "{lost connection|timeout} after AUTH from <HOST>"),
-    ("PUTOFF/port 465, 587/tls", "", "SSL_accept error from <HOST>: <ANY>"),
+    ("PUTOFF/submission/tls", "", "SSL_accept error from <HOST>: <ANY>"),
     ("", "", "reject: <STAGE> from <HOST>: <LOGGEDIN>"),  # no evidence: a user of ours
     ("UNDONE+/smtp/reject", "", "reject: {DATA|BDAT|END-OF-MESSAGE} from <HOST>: <ANY>"),
     ("REJECT/smtp/reject", "rejected relaying or recipient",
@@ -815,12 +815,14 @@ FIELDS = {
     "<NOSMTP>": rb"(?:(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT) |Host:|User-Agent:|\\)",
 }
 
-# {daemon: (its program name, what may stand between that and a message's beginning)}
+# {daemon: (its program's name, what may stand between that and a message's beginning)}. Postfix
+# for our own users' clients, at submission and smtps, counts as a daemon of its own.
 DAEMONS = {
     "sshd": (rb"sshd(?:-session|-auth)?(?:\(pam_unix\))?",
              rb"(?:(?:error|fatal): )?(?:[\w./@~+-]{1,200}(?::\d{1,6})?: )??"),
-    "postfix": (rb"[\w./-]*?/(?P<submission>(?:submissions?|smtps)/)?(?:smtpd|postscreen)",
+    "postfix": (rb"(?!\S*/(?:submissions?|smtps)/)[\w./-]*/(?:smtpd|postscreen)",
                 rb"(?:\w{4,20}: )?"),
+    "submission": (rb"[\w./-]*/(?:submissions?|smtps)/smtpd", rb"(?:\w{4,20}: )?"),
     "dovecot": (
         rb"(?:dovecot(?:-auth)?|auth(?:-worker)?|(?:imap|pop3|managesieve|submission)-login)",
         rb"(?:[\w-]+-login: |auth(?:-worker)?(?:\(\d+\))?: )?(?:(?:Info|Warning|Error): )?"
@@ -833,45 +835,51 @@ STAMP_AND_HOST = (rb"(?:[A-Z].{14}|[\d-]{10}[T ]\S+) (?:<[\w.]+> )?(?:(?P<host>\
                   rb"(?:<[\w.]+> )?")
 # behind the program: its number, Solaris' [ID ...], and rsyslog's way to say that it said the same
 # N times
-BEHIND = (rb"(?:\[\d+\])?: (?:\[ID \d+ [\w.]+\] )?"
-          rb"(?:message repeated (?P<times>\d{1,6}) times: \[ (?=.*\]$))?")
+SOLARIS, RSYSLOG = rb"\[ID [^]]{1,40}\] ", rb"message repeated (?P<times>\d{1,6}) times: \[ "
 # what stands before a beginning and matters: OpenSMTPD's session, a number of attempts
-LEAD = rb"(?:(?P<session>[0-9a-f]{16}) |(?P<n>\d{1,6}) (?=more auth))?"
+LEAD = rb"(?P<lead>(?:(?P<session>[0-9a-f]{16}) |(?P<n>\d{1,6}) (?=more auth))?)"
 HOST = re.compile(STAMP_AND_HOST)
 REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\])?: )?"
-                      rb"last message repeated (?P<n>\d{1,6}) times?")
+                      rb"last message repeated (?P<times>\d{1,6}) times?")
+NEAR = 65536  # bytes before it in which the line is looked for that syslogd repeats
 BELIEVED = 10  # attempts that one line may state: Dovecot can be made to log a typed line
 GUESSED = 1000  # failures for each login from which on somebody has guessed a password
 
 
 class Rule:
-    """A row of RULES: verdict as what, door and witness; more, whether further rules are tried. It
-    is compiled, to a pattern of whole lines, when it is first tried. submission: the same rule for
-    clients of submission, where, but for abuse of the protocol, nothing is worse than a failure.
+    """A row of RULES: daemon; verdict as what, door and witness; more, whether further rules are
+    tried; match, which takes a log's text (bytes), where the message begins and where it ends (int).
     """
 
-    def __init__(self, daemon, verdict, why, template, submission=False):
+    def __init__(self, daemon, verdict, why, template):
         self.daemon, self.why, self.template = daemon, why, template
-        self.reason = "%s: %s" % (daemon, why)
         self.what, self.door, self.witness = (verdict + "//").split("/")[:3]
         self.more, self.what = self.what.endswith("+"), self.what.rstrip("+")
-        self.submission = None if submission else Rule(daemon, verdict, why, template, True)
-        if submission:
-            if self.what == "SURE" and self.witness != "abuse":
-                self.what = "FAIL"
-            self.door = "" if self.door == "port 25" else "submission"
-        elif self.door.startswith("port"):
-            self.door = "smtp" if self.door == "port 25" else ""
+        self.reason = "%s: %s" % ("postfix" if daemon == "submission" else daemon, why)
 
-    def match(self, line):
-        """The match of a line (bytes), or None."""
-        program, before = DAEMONS[self.daemon]
-        message = expand(self.template)
-        lead = b"" if b"?P<n>" in message or b"?P<session>" in message else LEAD
-        pattern = re.compile(b"%s%s%s%s%s%s(?(times)\\])\r?" % (
-            STAMP_AND_HOST, program, BEHIND, before, lead, message), re.DOTALL)
-        self.match = pattern.fullmatch
-        return self.match(line)
+    def match(self, text, start, end):
+        """Compile the template when it is first tried."""
+        self.match = re.compile(expand(self.template) + rb"\r?", re.DOTALL).fullmatch
+        return self.match(text, start, end)
+
+
+def rules():
+    """RULES as [Rule]. Postfix' are also those of submission, but there nothing is worse than a
+    failure, abuse of the protocol excepted.
+    """
+    found = []
+    for daemon, verdict, why, template in RULES:
+        rule = Rule(daemon, verdict, why, template)
+        if rule.door != "submission":
+            found.append(rule)
+        if daemon == "postfix" and rule.door != "port 25":
+            found.append(Rule("submission", verdict, why, template))
+            found[-1].door = rule.door and "submission"
+            if rule.what == "SURE" and rule.witness != "abuse":
+                found[-1].what = "FAIL"
+        if rule.door == "port 25":
+            rule.door = "smtp"
+    return found
 
 
 def expand(template):
@@ -893,149 +901,151 @@ def beginnings(template):
         found = {begin + choice.encode() for begin in found
                  for choice in piece.strip("{}").split("|")}
         rest = rest[len(piece):]
-    follows = re.sub(rb"\?P<\w+>", b"?:", expand(rest.split("~")[0])) if "~" in rest else b""
-    return dict.fromkeys(found, follows)
+    return dict.fromkeys(found, unnamed(expand(rest.split("~")[0])) if "~" in rest else b"")
+
+
+def unnamed(pattern):
+    """A pattern (bytes) without the names of its groups."""
+    return re.sub(rb"\?P<\w+>", b"?:", pattern)
 
 
 class Court:
     """Hears lines as evidence and judges their peers by it.
 
-    evidence: {rule: {peer as logged (bytes): how often}}; first: {(rule, peer): line}, kept only
-    for a report; sessions: {(host, session): peer as logged}; last: {host: [(rule, peer)]}, what
-    the hosts' last lines said, which "last message repeated" may speak of.
+    evidence: {peer (bytes), an address or IPv6 network: {rule: how often}}; first: {(peer, rule):
+    line}, kept only for a report; peers: {address as logged: peer, or None if it can be none};
+    sessions: {(host, session): address as logged}; before: the end of the block before (bytes).
     """
 
     def __init__(self, options, days):
         self.options, self.days = options, days
         self.keep_lines = options.verbose or options.mail
-        self.evidence, self.first, self.sessions, self.last = {}, {}, {}, {}
-        rows = [(Rule(*row), beginnings(row[3])) for row in RULES]
-        self.rules, letters = {}, {}  # {beginning: [Rule]}, in the order in which they are tried
+        self.evidence, self.first, self.peers, self.sessions, self.before = {}, {}, {}, {}, b""
+        heads = [(daemon, re.compile(rb"%s%s(?:\[\d+\])?: (?:%s)?(?:%s)?%s" % (
+            STAMP_AND_HOST, program, SOLARIS, RSYSLOG, before)).fullmatch)
+                 for daemon, (program, before) in DAEMONS.items()]
+        rows = [(rule, beginnings(rule.template)) for rule in rules()]
+        self.rules, letters = {}, {}  # {beginning: [(head of the line, [Rule])]}
         for begin, follows in sorted({item for _, begins in rows for item in begins.items()},
                                      reverse=True):
-            self.rules[begin] = [rule for rule, begins in rows
-                                 if any(begin.startswith(other) for other in begins)]
+            fitting = [rule for rule, begins in rows if any(map(begin.startswith, begins))]
+            self.rules[begin] = [
+                (head, [rule for rule in fitting if rule.daemon == daemon])
+                for daemon, head in heads if any(rule.daemon == daemon for rule in fitting)]
             letters.setdefault(begin[:1], []).append(
                 re.escape(begin[1:]) + (b"(?=%s)" % follows if follows else b""))
         # sorted by their first letters, the search for them takes half the time
-        words = b": (?:\\[ID [^]]{1,40}\\] |message repeated \\d+ times: \\[ )?%s(?P<begin>%s)" % (
-            re.sub(rb"\?P<\w+>", b"?:", LEAD), b"|".join(
-                b"%s(?:%s)" % (re.escape(letter), b"|".join(rest))
-                for letter, rest in sorted(letters.items())))
-        self.search = re.compile(words, re.MULTILINE)
-        self.search_repeats = re.compile(words + b"|last message repeated ", re.MULTILINE)
+        words = b": (?:%s|%s)?%s(?P<begin>%s)" % (SOLARIS, unnamed(RSYSLOG), LEAD, b"|".join(
+            b"%s(?:%s)" % (re.escape(letter), b"|".join(rest))
+            for letter, rest in sorted(letters.items())))
+        self.search = re.compile(words, re.MULTILINE).finditer
+        self.search_repeats = re.compile(
+            words + b"|last message repeated ", re.MULTILINE).finditer
 
     def hear(self, block, tally):
         """Take the evidence in a block (bytes) of whole lines, and count it in the tally."""
-        inside, end = self.days.part, 0
-        repeats = b"last message repeated " in block
-        if any(inside(begin) is not False
-               for begin in {line[:10] for line in block.split(b"\n")}):
-            for hit in (self.search_repeats if repeats else self.search).finditer(block):
+        part, end = self.days.part, 0
+        if part(block[:10]) or any(part(begin) is not False
+                                   for begin in {line[:10] for line in block.split(b"\n")}):
+            repeats = b"last message repeated " in block
+            for hit in self.search_repeats(block) if repeats else self.search(block):
                 at = hit.start()
                 if at < end:
-                    continue
+                    continue  # text typed by a client, behind a beginning
                 start = block.rfind(b"\n", 0, at) + 1
-                self.forget(block[end:start] if repeats else None)
                 end = block.find(b"\n", at)
                 if end < 0:
                     end = len(block)
-                line, begin = block[start:end], hit.group("begin")
                 tally.suspicious += 1
-                if inside(line) or self.days.holds(line):
-                    tally.in_range += self.testify(line, begin) if begin else self.repeat(line)
-                else:
-                    self.forget(line)
-        if end < len(block):
-            self.forget(block[end:] if repeats else None)
+                if part(block[start:start + 10]) or self.days.holds(block[start:end]):
+                    tally.in_range += (self.testify(block, start, end, hit) if hit["begin"]
+                                       else self.repeat(block, start, end))
+        self.before = block[-NEAR:]
 
-    def forget(self, text):
-        """What hosts said before the lines of a text (bytes) was not their last; None: nor that of
-        any host.
+    def testify(self, text, start, end, hit, times=1):
+        """Take what the line from start to end (int) of a text (bytes) says, so many times; hit is
+        the match of search in it. Returns whether it says something of a peer.
         """
-        if text is None:
-            self.last.clear()
-        elif self.last:
-            for line in text.split(b"\n"):
-                found = HOST.match(line)
-                self.last.pop(found and found.group("host"), None)
-
-    def testify(self, line, begin):
-        """Take what a line (bytes) says whose message may have a beginning (bytes). Returns whether
-        it says something of a peer.
-        """
-        heard, host = [], None
-        for rule in self.rules[begin]:
-            found = rule.match(line)
-            if found is None:
+        begin, lead, heard = hit.start("begin"), hit.start("lead"), False
+        for is_head, rules in self.rules[hit["begin"]]:
+            head = is_head(text, start, lead)
+            if head:
+                break
+        else:
+            return False
+        if head["times"]:
+            times, end = times * int(head["times"]), text.rfind(b"]", end - 2, end)
+        for rule in rules:
+            found = rule.match(text, begin, end)
+            if not found:
                 continue
             said = found.groupdict()
-            host, peer = said["host"], said.get("ip")
-            session = host, said.get("session")
-            if rule.what == "PEER":
-                self.sessions[session] = peer
-            elif rule.what == "END":
-                self.sessions.pop(session, None)
-            more, rule = rule.more, rule.submission if said.get("submission") else rule
-            peer = peer or self.sessions.get(session)
-            if peer and rule.door:
-                times = int(said["times"] or 1) * min(int(said.get("n") or 1), BELIEVED)
-                self.record(rule, peer, times, line)
-                heard.append((rule, peer))
-            if not more:
+            logged, number = said.get("ip"), said.get("n") or hit["n"]
+            if not logged or rule.what == "PEER":
+                session = head["host"], said.get("session") or hit["session"]
+                if logged:
+                    self.sessions[session] = logged
+                logged = self.sessions.get(session)
+                if rule.what == "END":
+                    self.sessions.pop(session, None)
+            if logged and rule.door:
+                heard = True
+                self.record(rule, logged, times * min(int(number or 1), BELIEVED),
+                            text[start:end] if self.keep_lines else None)
+            if not rule.more:
                 break
-        if self.last:
-            self.forget(line)
-        if heard and host:
-            self.last[host] = heard
-        return bool(heard)
+        return heard
 
-    def repeat(self, line):
-        """Take a line (bytes) that says "last message repeated N times": it speaks of the line
-        before it of the same host. Returns whether that said something of a peer.
+    def repeat(self, block, start, end):
+        """Take the line from start to end (int) of a block (bytes) if it says "last message
+        repeated N times": it speaks of the line before it of the same host. Returns whether that
+        says something of a peer.
         """
-        found = REPEATED.match(line)
-        heard = self.last.get(found.group("host"), ()) if found else ()
-        for rule, peer in heard:
-            self.record(rule, peer, int(found.group("n")), line)
-        return bool(heard)
+        repeated = REPEATED.match(block, start, end)
+        if repeated:
+            before = self.before + b"\n" + block[max(0, start - NEAR):start]
+            for line in reversed(before[-NEAR:].split(b"\n")):
+                host = HOST.match(line)
+                if host and host["host"] == repeated["host"] and not REPEATED.match(line):
+                    hit = next(self.search(line), None)
+                    return bool(hit) and self.testify(line, 0, len(line), hit,
+                                                      int(repeated["times"]))
+        return False
 
-    def record(self, rule, peer, times, line):
-        """Note that a rule heard of a peer (bytes) so many times, and the first line (bytes)."""
-        counts = self.evidence.setdefault(rule, {})
-        counts[peer] = counts.get(peer, 0) + times
-        if self.keep_lines:
-            self.first.setdefault((rule, peer), line)
+    def record(self, rule, logged, times, line):
+        """Note that a rule told so many times of an address as logged (bytes), and the first line
+        (bytes, or None) that did.
+        """
+        if logged not in self.peers:
+            self.peers[logged] = canonical(logged, self.options.mask6)
+        peer = self.peers[logged]
+        if peer:
+            counts = self.evidence.setdefault(peer, {})
+            counts[rule] = counts.get(rule, 0) + times
+            if line:
+                self.first.setdefault((peer, rule), line)
 
     def judge(self, night):
         """Judge every peer heard of. Returns {address or network (bytes): why (str)} of the
         attackers, and notes in the night what its report tells of them and of the others.
         """
-        peers, attackers = {}, {}
-        for logged in sorted(set().union(*self.evidence.values())):
-            peers.setdefault(canonical(logged, self.options.mask6), []).append(logged)
-        peers.pop(None, None)
-        for address in peers:
-            case, first = {}, {}
-            for rule, heard in self.evidence.items():
-                for logged in peers[address]:
-                    if logged in heard:
-                        case[rule] = case.get(rule, 0) + heard[logged]
-                        first.setdefault(rule, self.first.get((rule, logged), b""))
+        attackers = {}
+        for peer, case in self.evidence.items():
             rule, _, logins, delivered = weigh(case, self.options.count)
             against = {each: times for each, times in case.items() if each.what in AGAINST}
             if rule:
-                attackers[address] = rule.reason
+                attackers[peer] = rule.reason
                 if self.keep_lines:
-                    night.findings[address] = (
+                    night.findings[peer] = (
                         sum(against.values()),
-                        rule.reason + ("; logins: %d" % logins if logins else ""), first[rule])
+                        rule.reason + ("; logins: %d" % logins if logins else ""),
+                        self.first[peer, rule])
                 continue
             accused, failures, _, _ = weigh(against, self.options.count)
             if accused:
-                night.let_off.append((address, failures, logins, delivered))
+                night.let_off.append((peer, failures, logins, delivered))
             elif failures:
-                night.near.append((failures, address))
+                night.near.append((failures, peer))
         return attackers
 
 

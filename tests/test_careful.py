@@ -72,7 +72,8 @@ def test_every_rule_has_a_line(monkeypatch):
     court, decided = tools.Court(), set()
     for _, _, line in tools.rule_lines():
         court.heard(line)
-        decided.update((rule.daemon, rule.why, rule.template) for rule in court.evidence)
+        decided.update((rule.daemon, rule.why, rule.template)
+                       for rules in court.evidence.values() for rule in rules)
     before, rules = verdicts(tools.Court()), logcheck.RULES
     for row in rules:
         if (row[0],) + row[2:] not in decided:

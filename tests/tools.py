@@ -175,7 +175,7 @@ class Court(logcheck.Court):
         os.environ["TZ"] = "UTC"
         time.tzset()
         options = logcheck.Options([])
-        options.now = 1523237400
+        options.now, options.mask6 = 1523237400, 128
         super().__init__(options, logcheck.Range(options.now, 1))
 
     def heard(self, block, but=None):
@@ -185,11 +185,10 @@ class Court(logcheck.Court):
         self.evidence = {}
         self.hear(block, logcheck.Tally("log"))
         said = {}
-        for rule, peers in self.evidence.items():
-            for peer, times in peers.items():
-                address = logcheck.canonical(peer, 128)
-                if address and address.decode() != but:
-                    words = said.setdefault(address.decode(), {})
+        for peer, rules in self.evidence.items():
+            for rule, times in rules.items():
+                if peer.decode() != but:
+                    words = said.setdefault(peer.decode(), {})
                     words[rule.what.lower()] = words.get(rule.what.lower(), 0) + times
         return said
 
