@@ -1122,124 +1122,132 @@ def canonical(text, mask6):
 
 # The command line
 
-def number_from(low, high):
-    """A function that reads a number (str) from low to high (int); it raises ValueError."""
-    def read(text):
-        if not re.match(r"[0-9]{1,5}\Z", text) or not low <= int(text) <= high:
-            raise ValueError("not a number from %d to %d: %s" % (low, high, text))
-        return int(text)
-    return read
+class Options:
+    """What the command line (list of str) can change: attributes named as the long options. Wrong
+    usage is said, and ends the program: exit 2.
+    """
+
+    def __init__(self, args):
+        self.maillog, self.authlog = [MAILLOG], [AUTHLOG]
+        self.etcfile, self.pf_conf, self.table = ETCFILE, PF_CONF, TABLE
+        self.days, self.count, self.mask6 = DAYS, COUNT, MASK6
+        self.now = int(time.time())
+        self.dry_run = self.verbose = self.careful = self.no_pf = False
+        self.allow = self.expire = self.forgive = self.mail = None
+        if args:  # the bare nightly run needs no parser, which costs several milliseconds
+            vars(self).update(parse(args))
 
 
-def checked(what, valid):
-    """A function that returns a text (str) as it is, or raises ValueError if it is not valid."""
-    def read(text):
-        if not valid(text):
-            raise ValueError("not %s: %s" % (what, text))
-        return text
-    return read
+def checked(what, valid, read=str):
+    """A function that returns what it reads in an option's text (str), or says that it is not
+    what, where valid(text) is false or raises ValueError.
+    """
+    def value(text):
+        with contextlib.suppress(ValueError, OverflowError):
+            if valid(text):
+                return read(text)
+        import argparse
+        raise argparse.ArgumentTypeError("not %s: %s" % (what, text))
+    return value
+
+
+def number(low, high):
+    """A function that reads a number (int) from low to high in an option's text (str)."""
+    return checked("a number from %d to %d" % (low, high),
+                   lambda text: re.match(r"[0-9]{1,5}\Z", text) and low <= int(text) <= high, int)
 
 
 def moment(text):
     """--now's TIME (str) in epoch seconds. Raises ValueError."""
     if re.match(r"[0-9]{1,12}\Z", text):
         return int(text)
-    for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M"):
-        with contextlib.suppress(ValueError, OverflowError):
-            return int(time.mktime(time.strptime(text, form)))
-    raise ValueError("not a time (YYYY-MM-DD HH:MM): " + text)
+    form = "%Y-%m-%d %H:%M:%S" if text.count(":") == 2 else "%Y-%m-%d %H:%M"
+    return int(time.mktime(time.strptime(text, form)))
+
+
+def option(*names, **how):
+    """A row of OPTIONS: what argparse's add_argument() is given."""
+    return names, how
 
 
 file_name = checked("a file name", bool)
-mail_address = checked("a mail address",
-                       re.compile(r"[\w.+=%!/@][\w.+=%!/@-]*\Z", re.ASCII).match)
-an_address = checked("an address or network", lambda text: network(os.fsencode(text)))
-
-OPTIONS = (  # (letter, name, what follows, how that is read, help)
-    ("-m", "--maillog", "FILE", file_name, "read FILE instead of %s; may be repeated" % MAILLOG),
-    ("-a", "--authlog", "FILE", file_name, "read FILE instead of %s; may be repeated; for both, "
-     "- is standard input, and .gz, .bz2 and .xz are unpacked" % AUTHLOG),
-    ("-e", "--etcfile", "FILE", file_name, "the file that holds the table; " + ETCFILE),
-    ("-f", "--pf-conf", "FILE", file_name, "the ruleset for pf to load; " + PF_CONF),
-    ("-t", "--table", "NAME", str, "pf's table; " + TABLE),
-    ("-d", "--days", "N", number_from(1, 99999), "look at the last N days; %d" % DAYS),
-    ("-n", "--dry-run", None, None, "print the new table; write, load and mail nothing"),
-    ("-v", "--verbose", None, None,
-     "report on stderr what was read, found, let off and left out"),
-    ("-c", "--careful", None, None, "real dates, rotated logs too, and a fair judgement of what "
-     "the daemons themselves say of their peers, over IPv4 and IPv6"),
-    ("-k", "--count", "N", number_from(1, 99999),
-     "with -c: failures that may be a user's own count from N on; %d" % COUNT),
-    ("-w", "--allow", "FILE", file_name, "keep the addresses and networks in FILE (one a line, "
-     "# comments) out of the table, whoever put them there"),
-    ("-x", "--expire", "DAYS", number_from(1, 99999),
-     "date the entries, and drop those last named more than DAYS days ago"),
-    ("", "--forgive", "ADDRESS", an_address, "take an address or network out of the file and of "
-     "pf's table, and do nothing else; may be repeated"),
-    ("", "--mask6", "LEN", number_from(32, 128),
-     "with -c: IPv6 peers are judged as networks of LEN bits; %d" % MASK6),
-    ("", "--mail", "ADDRESS", mail_address, "when addresses were added, send the report there"),
-    ("", "--no-pf", None, None, "neither ask pf for its table nor load it"),
-    ("", "--now", "TIME", moment,
-     "run as if at TIME: epoch seconds, or local YYYY-MM-DD HH:MM[:SS]"),
+OPTIONS = (
+    option("-m", "--maillog", metavar="FILE", type=file_name, action="append",
+           help="read FILE instead of %s; may be repeated" % MAILLOG),
+    option("-a", "--authlog", metavar="FILE", type=file_name, action="append",
+           help="read FILE instead of %s; may be repeated; for both, - is standard input, and "
+           ".gz, .bz2 and .xz are unpacked" % AUTHLOG),
+    option("-e", "--etcfile", metavar="FILE", type=file_name,
+           help="the file that holds the table; " + ETCFILE),
+    option("-f", "--pf-conf", metavar="FILE", type=file_name,
+           help="the ruleset for pf to load; " + PF_CONF),
+    option("-t", "--table", metavar="NAME", help="pf's table; " + TABLE),
+    option("-d", "--days", metavar="N", type=number(1, 99999),
+           help="look at the last N days; %d" % DAYS),
+    option("-n", "--dry-run", action="store_true",
+           help="print the new table; write, load and mail nothing"),
+    option("-v", "--verbose", action="store_true",
+           help="report on stderr what was read, found, let off and left out"),
+    option("-c", "--careful", action="store_true",
+           help="real dates, rotated logs too, and a fair judgement of what the daemons "
+           "themselves say of their peers, over IPv4 and IPv6"),
+    option("-k", "--count", metavar="N", type=number(1, 99999),
+           help="with -c: failures that may be a user's own count from N on; %d" % COUNT),
+    option("-w", "--allow", metavar="FILE", type=file_name,
+           help="keep the addresses and networks in FILE (one a line, # comments) out of the "
+           "table, whoever put them there"),
+    option("-x", "--expire", metavar="DAYS", type=number(1, 99999),
+           help="date the entries, and drop those last named more than DAYS days ago"),
+    option("--forgive", metavar="ADDRESS", action="append",
+           type=checked("an address or network", lambda text: network(os.fsencode(text))),
+           help="take an address or network out of the file and of pf's table, and do nothing "
+           "else; may be repeated"),
+    option("--mask6", metavar="LEN", type=number(32, 128),
+           help="with -c: IPv6 peers are judged as networks of LEN bits; %d" % MASK6),
+    option("--mail", metavar="ADDRESS", type=checked("a mail address", re.compile(
+        r"[\w.+=%!/@][\w.+=%!/@-]*\Z", re.ASCII).match),
+           help="when addresses were added, send the report there"),
+    option("--no-pf", action="store_true", help="neither ask pf for its table nor load it"),
+    option("--now", metavar="TIME", type=checked("a time (YYYY-MM-DD HH:MM)", bool, moment),
+           help="run as if at TIME: epoch seconds, or local YYYY-MM-DD HH:MM[:SS]"),
+    option("--version", action="version", version=VERSION, help="print the version"),
+    option("-h", "--help", action="help", help="print this"),
 )
 
 
-class Options:
-    """What the command line can change: attributes named as the long options."""
+def parse(args):
+    """Read the command line (list of str). Returns {option's long name: value} of what it sets.
+    Wrong usage is said, and ends the program: exit 2.
+    """
+    import argparse
 
-    etcfile, pf_conf, table, days = ETCFILE, PF_CONF, TABLE, DAYS
-    maillog = authlog = allow = mail = count = mask6 = expire = forgive = now = None
-    careful = dry_run = verbose = no_pf = False
+    class Parser(argparse.ArgumentParser):
+        def error(self, message):
+            to_stderr(b"logcheck: usage: %s (logcheck.py -h tells)\n"
+                      % visible(os.fsencode(message)).encode())
+            sys.exit(2)
 
-    def __init__(self, args):
-        if args:
-            self.parse(args)
-        self.maillog, self.authlog = self.maillog or [MAILLOG], self.authlog or [AUTHLOG]
-        self.count, self.mask6 = self.count or COUNT, self.mask6 or MASK6
-        self.now = int(time.time()) if self.now is None else self.now
-
-    def parse(self, args):
-        """Set what args (list of str) say. Wrong usage is said, and ends the program: exit 2."""
-        import argparse  # not for the bare nightly run: it costs several milliseconds
-
-        class Parser(argparse.ArgumentParser):
-            def error(self, message):
-                to_stderr(b"logcheck: usage: %s (logcheck.py -h tells)\n"
-                          % visible(os.fsencode(message)).encode())
-                sys.exit(2)
-
-        parser = Parser(
-            prog="logcheck.py", allow_abbrev=False, add_help=False,
-            formatter_class=lambda prog: argparse.HelpFormatter(prog, 2, 22, 79),
-            description="Put the attackers that maillog and authlog name into pf's table.",
-            epilog="Exit: 0 done, 1 something failed (stderr says what), 2 wrong usage. "
-                   "logcheck.py -cnv shows what careful mode would do, and changes nothing.")
-        for letter, name, metavar, _, text in OPTIONS:
-            how = {"action": "append" if "may be repeated" in text else "store",
-                   "metavar": metavar} if metavar else {"action": "store_true"}
-            parser.add_argument(*filter(None, (letter, name)), help=text, **how)
-        parser.add_argument("--version", action="version", version=VERSION,
-                            help="print the version")
-        parser.add_argument("-h", "--help", action="help", help="print this")
-        parser.color = False
-        if any(arg.endswith("=--") for arg in args):  # argparse would take it for no value
-            parser.error("expected one argument")
-        parser.parse_args(args, self)
-        for _, name, metavar, read, _ in OPTIONS:
-            given = vars(self).get(name[2:].replace("-", "_"))
-            if metavar and given is not None:
-                try:
-                    value = list(map(read, given)) if isinstance(given, list) else read(given)
-                except ValueError as error:
-                    parser.error("%s: %s" % (name, error))
-                setattr(self, name[2:].replace("-", "_"), value)
-        for name, value in (("-k", self.count), ("--mask6", self.mask6)):
-            if value and not self.careful:
-                parser.error("%s has no effect without -c" % name)
-        with contextlib.suppress(OverflowError, ValueError, OSError):
-            return time_range(time.time() if self.now is None else self.now, self.days)
-        parser.error("no such time: %d days before %s" % (self.days, self.now or "now"))
+    parser = Parser(
+        prog="logcheck.py", allow_abbrev=False, add_help=False,
+        argument_default=argparse.SUPPRESS,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, 2, 22, 79),
+        description="Put the attackers that maillog and authlog name into pf's table.",
+        epilog="Exit: 0 done, 1 something failed (stderr says what), 2 wrong usage. "
+               "logcheck.py -cnv shows what careful mode would do, and changes nothing.")
+    parser.color = False
+    for names, how in OPTIONS:
+        parser.add_argument(*names, **how)
+    if any(arg.endswith("=--") for arg in args):  # argparse would take it for no value
+        parser.error("expected one argument")
+    given = vars(parser.parse_args(args))
+    for letter, name in (("-k", "count"), ("--mask6", "mask6")):
+        if name in given and "careful" not in given:
+            parser.error("%s has no effect without -c" % letter)
+    now, days = given.get("now", time.time()), given.get("days", DAYS)
+    with contextlib.suppress(OverflowError, ValueError, OSError):
+        time_range(now, days)
+        return given
+    parser.error("no such time: %d days before %s" % (days, given.get("now", "now")))
 
 
 # Other programs, and what they and this one say
@@ -1339,71 +1347,64 @@ def progress(log, path, verbose):
 
 @contextlib.contextmanager
 def locked(path):
-    """Make the temporary file (str) that is to become the table; while it stands there locked,
-    other runs wait. Yields its descriptor; removes it unless it has been renamed.
+    """Make the temporary file (str) that is to become the table, and hold it locked: as long as it
+    stands there, other runs wait. Yields its descriptor; removes it unless it has been renamed.
 
     Raises OSError, also when another run keeps the lock for longer than WAIT.
     """
     ending = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
     deadline = time.monotonic() + WAIT
+    fd = None
     # signals may end the wait; but once the file is there, they wait until it is dealt with
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ending)
     try:
-        fd = make_locked(path)
         while fd is None:
             if time.monotonic() > deadline:
                 raise OSError(errno.ETIMEDOUT, "another run has locked it for %d seconds" % WAIT)
-            remove_leftover(path)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             signal.pthread_sigmask(signal.SIG_BLOCK, ending)
-            fd = make_locked(path)
-        try:
-            yield fd
-        finally:
-            drop(fd, path)
+            fd = made_and_locked(path)
+        yield fd
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        try:
+            if fd is not None:
+                if stands(fd, path):
+                    os.unlink(path)
+                os.close(fd)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def make_locked(path):
-    """Create and lock path (str). Returns its descriptor, or None if something is there."""
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if stands(fd, path):
-            return fd
-    except BlockingIOError:
-        pass  # another run takes it for a leftover
-    except OSError:
-        drop(fd, path)
-        raise
-    os.close(fd)
-    return None
-
-
-def remove_leftover(path):
-    """Remove what stands at path (str) unlocked: a killed run has left it, or somebody has put
-    it there for us to write to. If a living run holds it, give that a moment.
+def made_and_locked(path):
+    """Make path (str) and lock it. Returns its descriptor; None if something was there, which is
+    removed unless a living run holds it: a killed run has left it, or somebody has put it there
+    for us to write to. Raises OSError.
     """
     try:
-        if stat.S_ISLNK(os.lstat(path).st_mode):
-            os.unlink(path)
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if stands(fd, path):
+        fd, ours = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), True
+    except FileExistsError:
+        ours = False
+    try:
+        if not ours:
+            if stat.S_ISLNK(os.lstat(path).st_mode):
                 os.unlink(path)
-        finally:
-            os.close(fd)
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if stands(fd, path):
+            if ours:
+                return fd
+            os.unlink(path)
     except BlockingIOError:
-        time.sleep(0.05)
+        time.sleep(0.05)  # another run is at work, or takes ours for a leftover
     except FileNotFoundError:
-        pass  # another run was faster
+        return None  # another run was faster
     except OSError as error:
+        if ours:
+            os.unlink(path)
+            raise
         raise OSError(error.errno, "%s is in the way: %s" % (path, error.strerror))
+    os.close(fd)
+    return None
 
 
 def stands(fd, path):
@@ -1412,15 +1413,6 @@ def stands(fd, path):
         return os.path.samestat(os.fstat(fd), os.lstat(path))
     except FileNotFoundError:
         return False
-
-
-def drop(fd, path):
-    """Close fd, and remove its file if that still stands at path (str)."""
-    try:
-        if stands(fd, path):
-            os.unlink(path)
-    finally:
-        os.close(fd)
 
 
 def write(fd, lines):
