@@ -570,8 +570,8 @@ def attempt(path):
 # client leaves Postfix without login and delivery); REJECT. For it: LOGIN; DELIVERED; PUTOFF (a
 # 4xx of ours) takes back one LEFT, DOWN (our login service is) one FAIL, UNDONE (a message that is
 # refused when its text comes) one DELIVERED. PEER names the address of a session that later lines
-# go by, END ends it. <N> is a number of attempts that the line states. Postfix' rules hold for submission
-# and smtps too, whose door is "submission"; one whose door is "port 25" does not.
+# go by, END ends it. <N> is a number of attempts that the line states. Postfix' rules hold for
+# submission and smtps too, whose door is "submission"; those whose door is "port 25" do not.
 RULES = [("sshd",) + row for row in (
     ("SURE/ssh/user", "unknown user", "{Invalid|Illegal} user <NAME> from <IP><PORT><PRE>"),
     ("SURE/ssh/failed", "unknown user",
@@ -715,14 +715,17 @@ RULES = [("sshd",) + row for row in (
 )] + [("dovecot",) + row for row in (
     ("LOGIN/login/login", "", "{Login|Logged in}: user=<<ACCOUNT>>, <RIP>"),
     ("FAIL/login/login", "failed login",
-     "{Disconnected|Aborted login|Login aborted}{ (|: | by logging out (}<INSIDE>~<GUESSES><RIP>"),
+     "{Disconnected|Aborted login|Login aborted}{ (|: | by logging out (}<NOTOUT>~<END><NOLOGIN>"
+     "<ATTEMPTS>)<NOTES>: <ITSUSER><RIP>"),
     ("SURE/login/login", "abuse of the protocol",
-     "{Disconnected|Login aborted}{: Disconnected|}: Too many {invalid|bad} commands<REASON><RIP>"),
+     "{Disconnected|Login aborted}{: Disconnected|}: Too many {invalid|bad} commands<NOTES>: "
+     "<ITSUSER><RIP>"),
     ("FAIL/auth/process", "failed login",
      "{pam|passwd-file|sql|ldap|shadow|passwd|bsdauth|static|lua|checkpassword|policy|"
-     "Authenticate|authenticate|vpopmail|oauth2|dict|sia}(<LOGIN>,<IP><SESSION>): <BADLOGIN>"),
+     "Authenticate|authenticate|vpopmail|oauth2|dict|sia}(<LOGIN>,<IP><SESSION>): "
+     "<REQUEST><BADLOGIN><DETAIL><GIVEN>"),
     ("FAIL/auth/process", "failed login",
-     "{auth|auth-worker}(<LOGIN>,<IP>~<SESSION>)<SESSIONS>: <BADLOGIN>"),
+     "{auth|auth-worker}(<LOGIN>,<IP>~<SESSION>)<SESSIONS>: <REQUEST><BADLOGIN><DETAIL><GIVEN>"),
     ("FAIL/auth/PAM", "failed login",
      "pam_<SERVICE>): a~uthentication failure; <PAM>{user=<WORD>|user=|}"),
 )] + [("opensmtpd",) + row for row in (
@@ -791,24 +794,25 @@ FIELDS = {
     # Dovecot: the last rip= is its own, the name before it is typed
     "<RIP>": rb"(?:method=\S{0,64}, )?rip=<IP>(?:, (?:[lr]port|lip|mpid|pid)=[\w.:]+)*"
              rb"(?:, (?:secured|TLS)[^<>]*)?(?:, session=<[^<> ]*>)?",
-    "<INSIDE>": rb"(?!Logged out in=)",
-    "<GUESSES>": rb"(?:[^<(]*(?:\([^()<]*\) failed[^<(]*)?\()?(?:(?:auth failed|"
-                 rb"authorization failed|user disabled|anonymous logins disabled|"
-                 rb"sent invalid base64 in response|"
-                 rb"credentials contain control characters|proxy dest auth\w* fail\w+(?: to \S+)?|"
-                 rb"tried to use [\w ]+)|"
-                 rb"client didn't finish SASL auth(?=, (?:[1-9]\d|[2-9])))"
-                 rb"(?:, (?P<n>\d{1,6}) attempts)?"
-                 rb"(?: in \d+ secs)?\)(?: \(\w+\))?: (?:user=<.*>, )?",
-    "<REASON>": rb"(?: \([^()<]*\)){0,2}: (?:user=<.*>, )?",
+    "<ITSUSER>": rb"(?:user=<.*>, )?",
+    "<NOTOUT>": rb"(?!Logged out in=)",
+    "<END>": rb"(?:[^<(]*(?:\([^()<]*\) failed[^<(]*)?\()?",  # "Connection closed ("
+    "<NOLOGIN>": rb"(?:auth failed|authorization failed|user disabled|anonymous logins disabled|"
+                 rb"sent invalid base64 in response|credentials contain control characters|"
+                 rb"proxy dest auth\w* fail\w+(?: to \S+)?|tried to use [\w ]+|"
+                 rb"client didn't finish SASL auth(?=, (?:[1-9]\d|[2-9])))",
+    "<ATTEMPTS>": rb"(?:, (?P<n>\d{1,6}) attempts)?(?: in \d+ secs)?",
+    "<NOTES>": rb"(?: \([^()<]*\)){0,2}",
     "<LOGIN>": rb"(?:(?!\): ).){0,80}",
     "<SESSION>": rb"(?:,sasl:[\w-]+)?(?:,master)?(?:,<[^<>()]*>)?",
     "<SESSIONS>": rb"(?:<[^<>()]*>){0,2}",
-    "<BADLOGIN>": rb"(?:request \[\d+\]: )?(?:[\w-]+: )?(?:unknown user|[Pp]assword mismatch|"
-                  rb"[Ii]nvalid credentials|pam_authenticate\(\) failed: (?:[Aa]uthentication "
-                  rb"(?:failure|error)|User not known|Permission)|User found from deny passdb|"
-                  rb"Authentication failure due to policy)[\w ]*(?: \([^()]*\)){0,1}"
-                  rb"(?: \((?:SHA1 of )?given password: (?!.*\): ).*\))?",
+    "<REQUEST>": rb"(?:request \[\d+\]: )?(?:[\w-]+: )?",
+    "<BADLOGIN>": rb"(?:unknown user|[Pp]assword mismatch|[Ii]nvalid credentials|"
+                  rb"User found from deny passdb|Authentication failure due to policy|"
+                  rb"pam_authenticate\(\) failed: (?:[Aa]uthentication (?:failure|error)|"
+                  rb"User not known|Permission))",
+    "<DETAIL>": rb"[\w ]*(?: \([^()]*\))?",
+    "<GIVEN>": rb"(?: \((?:SHA1 of )?given password: (?!.*\): ).*\))?",
     # OpenSMTPD
     "<AH>": rb"(?: ?address=\[?<IP>\]? host=\S+ ?)?",
     "<AUTHCMD>": rb"[Aa][Uu][Tt][Hh]", "<RCPTCMD>": rb"[Rr][Cc][Pp][Tt] [Tt][Oo]:",
@@ -847,8 +851,8 @@ GUESSED = 1000  # failures for each login from which on somebody has guessed a p
 
 
 class Rule:
-    """A row of RULES: daemon; verdict as what, door and witness; more, whether further rules are
-    tried; match, which takes a log's text (bytes), where the message begins and where it ends (int).
+    """A row of RULES. The verdict as what, door and witness; more: whether further rules are tried;
+    match: takes a log's text (bytes), and where in it the message begins and ends (int).
     """
 
     def __init__(self, daemon, verdict, why, template):
