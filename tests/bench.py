@@ -7,8 +7,9 @@ usage: bench.py [--scale F] [--runs N]
   full    authlog of 1.5 million lines over seven days, nine tenths of them an attacker's, from
           20,000 addresses; maillog of one million lines over the last day, 15% of them
           "disconnect from unknown[...]"
-  sparse  as long, over the last day: all in range; one attack line in 1,000
-  50 MB   careful mode on a sixth of sparse, as every ten minutes
+  sparse  the same, but 3% of the lines are an attacker's
+  day     both logs over the last day, all in range; one attack line in 1,000
+  50 MB   careful mode on a sixth of day, as every ten minutes
   table   a table of 200,000 addresses in random order, empty logs, no pf
   empty   empty logs, a table of 2,000 addresses
 
@@ -171,17 +172,16 @@ print(status, time.perf_counter() - begin, usage.ru_utime + usage.ru_stime, usag
 
 def generate(data, scale):
     """Make the scenarios' files in the folder data (str)."""
-    for name in ("full", "sparse", "50 MB", "empty"):
-        os.mkdir(os.path.join(data, name))
-    auth, mail = int(AUTH_LINES * scale), int(MAIL_LINES * scale)
-    make_log(data + "/full/authlog", auth, 7 * DAY, (SSH_ATTACKS, SSH_LOGINS + CRON_OF_ROOT), 0.9)
-    make_log(data + "/full/maillog", mail, DAY, (SMTP_UNKNOWN, MAIL_TRAFFIC), 0.15,
-             "mail.example.org", pattern=True)
-    for name, part in (("sparse", 1), ("50 MB", 6)):
-        make_log("%s/%s/authlog" % (data, name), auth // part, DAY, (SSH_ATTACKS, SSH_LOGINS),
-                 0.001)
-        make_log("%s/%s/maillog" % (data, name), mail // part, DAY, (SMTP_UNKNOWN, MAIL_TRAFFIC),
-                 0.001, "mail.example.org", pattern=True)
+    os.mkdir(data + "/empty")
+    cron = SSH_LOGINS + CRON_OF_ROOT
+    for name, part, days, others, auth_share, mail_share in (
+            ("full", 1, 7, cron, 0.9, 0.15), ("sparse", 1, 7, SSH_LOGINS, 0.03, 0.03),
+            ("day", 1, 1, SSH_LOGINS, 0.001, 0.001), ("50 MB", 6, 1, SSH_LOGINS, 0.001, 0.001)):
+        os.mkdir(data + "/" + name)
+        make_log("%s/%s/authlog" % (data, name), int(AUTH_LINES * scale) // part, days * DAY,
+                 (SSH_ATTACKS, others), auth_share)
+        make_log("%s/%s/maillog" % (data, name), int(MAIL_LINES * scale) // part, DAY,
+                 (SMTP_UNKNOWN, MAIL_TRAFFIC), mail_share, "mail.example.org", pattern=True)
     rng = random.Random(SEED)
     for name, entries in (("table", int(ENTRIES * scale)), ("bruteforce", OLD_ENTRIES)):
         with open(data + "/" + name, "w") as file:
@@ -208,7 +208,7 @@ def jobs(work):
         os.mkdir(work + "/" + name)
         os.symlink(awk, work + "/" + name + "/awk")
     found, table = [], work + "/bruteforce"
-    for scenario in ("full", "sparse", "50 MB", "empty"):
+    for scenario in ("full", "sparse", "day", "50 MB", "empty"):
         logs = {name: "%s/data/%s/%s" % (work, scenario, name.lower())
                 for name in ("MAILLOG", "AUTHLOG")}
         mine = [script, "--now", str(NOW), "-m", logs["MAILLOG"], "-a", logs["AUTHLOG"], "-e",
@@ -259,8 +259,10 @@ def main():
     try:
         os.mkdir(work + "/data")
         generate(work + "/data", options.scale)
-        for path in ("full/authlog", "full/maillog", "sparse/authlog", "sparse/maillog"):
-            print("%-16s%8.1f MB" % (path, os.path.getsize(work + "/data/" + path) / 1e6))
+        for name in ("full", "sparse", "day"):
+            print("%-8s%8.1f MB" % (name, sum(
+                os.path.getsize("%s/data/%s/%s" % (work, name, log))
+                for log in ("authlog", "maillog")) / 1e6))
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
             print("all on one core")
