@@ -70,10 +70,11 @@ install:
 	sed -e "1s|.*|#!$$python -IS|" logcheck.py > "$(DESTDIR)$(TARGET).new" && \
 	chmod 0755 "$(DESTDIR)$(TARGET).new" && \
 	mv -f "$(DESTDIR)$(TARGET).new" "$(DESTDIR)$(TARGET)" && \
-	echo "Installed. What the shell script did, byte for byte, is done by this line in" && \
-	echo "/etc/daily.local:" && echo && echo "    $(TARGET)" && echo && \
-	echo "Recommended (README, INSTALL and MOVING OVER) is this one:" && echo && \
-	echo "    $(TARGET) -cv -w /etc/bruteforce.allow --expire 90"
+	echo "Installed. Recommended (README: INSTALL, MOVING OVER) is this line in" && \
+	echo "/etc/daily.local:" && echo && \
+	echo "    $(TARGET) -cv -w /etc/bruteforce.allow --expire 90" && echo && \
+	echo "What the shell script did, byte for byte, is done by this one:" && echo && \
+	echo "    $(TARGET)"
 
 uninstall:
 	rm -f "$(DESTDIR)$(TARGET)"

@@ -1,0 +1,442 @@
+"""README followed: every command in it, the demo, make install, and life on a host.
+
+A new command in README is fetched from it by command() and run by a test here; a line that only pf
+or cron can read belongs in EXCERPTS.
+"""
+import gzip
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from host import (ATTACK, LOADED, MAIL, NIGHT, NOW, REFERENCE, SCRIPT, SHOWN, STAMP, STANDINS,
+                  TABLE, TOP, Host, logcheck, pythons)
+
+MAKES = [name for name in ("make", "bmake") if shutil.which(name)]
+SHELLS = [name for name in ("sh", "dash", "ksh", "mksh", "bash") if shutil.which(name)]
+README = pathlib.Path(TOP, "README").read_text(encoding="ascii")
+# its indented commands, without what stands behind three blanks
+EXAMPLES = {re.split(" {3,}", row.strip())[0]
+            for row in re.sub("(?s)SYNOPSIS.*?To see it", "", README).splitlines()
+            if re.match(" {4,12}[^ ]", row) and not row.startswith("      --")}
+EXCERPTS = {line for line in EXAMPLES if re.match(
+    r"block in |set limit |table .*mx1|pfctl -nf|/root/logcheck\.sh|\*/10 |logcheck on ", line)}
+COMMANDS = set()
+
+
+def command(pattern):
+    """README's one command (str) that a pattern (str) is found in, for a test to run."""
+    line, = (line for line in EXAMPLES - EXCERPTS if re.search(pattern, line))
+    COMMANDS.add(line)
+    return line
+
+
+DEMO, TEST, INSTALL = [command("^make " + name).split()[1] for name in ("demo", "test", "inst")]
+PF_TABLE = command("^table <bruteforce>")
+STEPS = [command(pattern) for pattern in ("192.0.2.0/24", "touch /etc/bruteforce$", "pfctl -f",
+                                          "-T show$", "-cnv -w", "-cv .* 90$")]
+DEFAULT, BEFORE = command("^/root/logcheck.py$"), [command("^cp"), command("awk")]
+STEP_1, STEP_2, STEP_3, BACK = map(command, ("-n --no-pf", "-cnv --no-pf", "--days 7", "sed -i"))
+LINES = [command(pattern) for pattern in ("^192.0.2.7 #", "^192.0.2.9$", "^198.51.100.0/24$",
+                                          "^192.0.2.8 #")]
+WHY, ALLOW, FORGIVE = map(command, ("^grep", "192.0.2.7 >> /etc/bruteforce.allow", "--forgive"))
+OTHER_NAMES = [command(pattern) for pattern in ("-c -a", "-m .*mx1", "-m .*mail.log")]
+NFT = [command(pattern) for pattern in ("add table", "set .* v4 '", "set .* v6 '", "add chain",
+                                        "ip saddr", "ip6 saddr", "nft -f -")]
+MX1, SEND, KEY = map(command, ("touch .*mx1$", "ssh -i", "^restrict,command="))
+
+
+def call(words, cwd=TOP, env=None):
+    """Run a command without a terminal. Returns (exit code, out, err), the latter as str."""
+    done = subprocess.run(words, cwd=cwd, env=env, stdin=subprocess.DEVNULL, timeout=120,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def files(folder):
+    """The files below a folder (Path): {path below it (str): (mode, text (bytes))}."""
+    return {str(path.relative_to(folder)): (path.stat().st_mode, path.read_bytes())
+            for path in folder.rglob("*") if path.is_file()}
+
+
+# README itself
+
+def test_every_command_in_the_readme_is_run():
+    assert EXAMPLES == COMMANDS | EXCERPTS
+
+
+def test_every_make_target_in_the_readme_and_in_its_help():
+    makefile = pathlib.Path(TOP, "Makefile").read_text()
+    targets = set(re.search(r"(?m)^\.PHONY: (.*)$", makefile).group(1).split())
+    assert targets == set(re.findall(r"(?m)^([a-z0-9]+):", makefile))
+    assert set(re.findall(r"\bmake ([a-z0-9]+)\b", README)) - {"an", "the", "old"} <= targets
+    for program in MAKES:
+        code, out, err = call([program, "help"])
+        assert (code, err) == (0, "")
+        assert set(re.findall(r"(?m)^make (\w+)", out)) == targets - {"help"}
+
+
+def test_readme_names_the_options_that_help_names():
+    def options(text):
+        return sorted(re.findall(r"(?m)^ +(?:-\w(?: [A-Z]+)?, |)(--[\w-]+(?: [A-Z]+)?)", text))
+    said = options(README.split("\nOPTIONS\n")[1].split("\nCAREFUL MODE\n")[0].replace(
+        "--version, -h, --help", "--version\n  -h, --help"))
+    assert said == options(call([sys.executable, SCRIPT, "-h"])[1].split("options")[1])
+    assert len(said) == 19
+
+
+def test_readme_fits_a_terminal():
+    assert [row for row in README.splitlines() if len(row) > 80 and row[:4] != "    "] == []
+    assert README.count("\n") <= 310
+
+
+def test_what_readme_says_of_freebsd():
+    """pfctl's buffer begins with 64 entries and doubles (sbin/pfctl/pfctl_radix.c, pfr_buf_grow);
+    -T replace gives its size to the kernel, which takes 65,535 (sys/netpfil/pf, DIOCRSETADDRS).
+    """
+    size = max(64 << doubled for doubled in range(20) if 64 << doubled <= 65535)
+    assert "more than {:,} entries".format(size) in README and "(65,535;" in README
+
+
+@pytest.mark.parametrize("program", MAKES)
+def test_demo(tmp_path, program):
+    code, out, err = call([program, DEMO], env=dict(os.environ, TMPDIR=str(tmp_path)))
+    assert (code, err, files(tmp_path)) == (0, "", {})
+    assert "\n    let off" in out and "\n< 198.51.100.85 " in out and " > 203.0.113.62" in out
+    assert max(map(len, out.splitlines())) <= 100 and "\t" not in out
+
+
+def test_test(tmp_path):
+    (tmp_path / "tests").mkdir()
+    for name in ("Makefile", "tests/pytest.sh"):
+        shutil.copy(os.path.join(TOP, name), str(tmp_path / name))
+    (tmp_path / "tests/test_one.py").write_text("def test_good(): pass\n"
+                                                "def test_bad(): assert False\n")
+    code, out, _ = call([MAKES[-1], TEST, "PYTHON=" + sys.executable], str(tmp_path))
+    assert code != 0 and "1 failed, 1 passed" in out
+
+
+# A host
+
+class Site(Host):
+    """A host with /root, /etc and /var/log moved below a folder, in the present, where an admin
+    has edited the constants at the top of /root/logcheck.py accordingly.
+    """
+
+    PLACES = {"ETCFILE": "etc/bruteforce", "MAILLOG": "var/log/maillog",
+              "AUTHLOG": "var/log/authlog"}
+
+    def __init__(self, folder):
+        # somewhere it is afternoon, but not a month's first day, after which the default mode is
+        # blind for a night, as the shell is
+        self.east = next(east for east in range(-24, 25) for at in [time.gmtime(
+            time.time() + east * 3600)] if 12 <= at.tm_hour <= 22 and at.tm_mday > 1)
+        Host.__init__(self, folder, now=int(time.time()), tz="HERE%+d" % -self.east,
+                      pf_table=NIGHT["pf_table"])
+        for name in ("root", "etc", "var/log/mx1", "var/log/mx2", "bin"):
+            os.makedirs(self.path(name))
+        for place in self.PLACES.values():
+            self.log(place, NIGHT[os.path.basename(place)])
+        self.write("etc/bruteforce.allow", b"")
+        os.symlink(os.path.realpath(sys.executable), self.path("bin/python3"))
+        self.env["PATH"] = ":".join((self.path("bin"), STANDINS, os.environ["PATH"]))
+        shutil.copy(SCRIPT, self.path("root"))
+        self.edit()
+
+    def clock(self, form, hours=0):
+        """The moment so many hours ago there (str)."""
+        return time.strftime(form, time.gmtime(self.now + (self.east - hours) * 3600))
+
+    def log(self, name, text, hours=1):
+        """Write a log whose lines (bytes) are so many hours old."""
+        with (gzip.open if name.endswith(".gz") else open)(self.path(name), "wb") as file:
+            file.write(text.replace(STAMP, self.clock("%b %e %H:%M:%S", hours).encode()))
+
+    def edit(self):
+        """Edit the constants at the top of /root/logcheck.py."""
+        text = self.read("root/logcheck.py").decode()
+        for name, place in self.PLACES.items():
+            text = re.sub('(?m)^%s = "[^"]*"' % name, '%s = "%s"' % (name, self.path(place)), text)
+        assert text.count(self.folder) == 3
+        self.write("root/logcheck.py", text.encode())
+
+    def moved(self, line):
+        """A line of README with its paths moved below the folder."""
+        return re.sub(r"(?<![\w.])/(root|etc|var/log)(?=/| &&)", self.path(r"\1"), line)
+
+    def shell(self, line):
+        """Run a line of README. Returns (exit code, out, err)."""
+        return call(["sh", "-c", self.moved(line)], env=self.environment())
+
+    def silent(self, *lines):
+        for line in lines:
+            assert self.shell(line) == (0, "", "")
+
+    def table(self):
+        return self.read("etc/bruteforce").decode()
+
+    def addresses(self):
+        """The table's entries without their comments."""
+        return [line.split(" #")[0] for line in self.table().splitlines()]
+
+    def replaced(self):
+        """pf's calls in careful mode."""
+        return [SHOWN, "-t bruteforce -T replace -f %s.logcheck" % self.path("etc/bruteforce")]
+
+
+@pytest.fixture
+def site(tmp_path):
+    return Site(tmp_path)
+
+
+def test_install_steps(site):
+    """From nothing to the first night, by INSTALL's commands in their order."""
+    site.keep_tables()
+    site.write("etc/pf.conf", site.moved(PF_TABLE).encode() + b"\n")
+    for name in ("etc/bruteforce", "etc/bruteforce.allow", "pf/bruteforce"):
+        os.remove(site.path(name))
+    site.log("var/log/authlog", ATTACK % b"192.0.2.1" + ATTACK % b"203.0.113.9")
+    site.silent(*STEPS[:4])
+    day = site.clock("%Y-%m-%d")
+    table = ("203.0.113.1 # %s postfix: unknown client, no login, no delivery\n"
+             "203.0.113.9 # %s sshd: root failed\n" % (day, day))
+    code, out, err = site.shell(STEPS[4])
+    assert (code, out) == (0, table) and ": 2 added, " in err and "dry run" in err
+    assert site.table() == ""
+    code, out, err = site.shell(STEPS[5])
+    assert (code, out) == (0, "") and err.startswith("logcheck on ") and "; pf has it\n" in err
+    assert site.table() == table
+    assert site.shell(STEPS[3])[1].split() == ["203.0.113.1", "203.0.113.9"]
+
+
+def differences(site, line):
+    """Run a line that ends in diff and changes nothing. Returns the rows that differ, and err."""
+    before = site.table()
+    code, out, err = site.shell(line)
+    rows = [row for row in out.splitlines() if row[0] in "<>"]
+    assert code == bool(rows) and site.table() == before
+    return rows, err
+
+
+def test_moving_over_steps_1_and_2(site):
+    """They agree with the old script, and show an address that only one of them bans."""
+    site.env.update((name, site.path(place)) for name, place in site.PLACES.items())
+    site.silent(*BEFORE)
+    assert call(["sh", REFERENCE], env=site.environment()) == (0, "", "")
+    assert site.table() == TABLE.decode()
+    assert differences(site, STEP_1) == ([], "") and differences(site, STEP_2)[0] == []
+    site.write("etc/bruteforce", TABLE.replace(b"192.0.2.1\n", b"192.0.2.0\n"))
+    assert differences(site, STEP_1) == (["< 192.0.2.0", "> 192.0.2.1"], "")
+    user = STAMP + b" mail sshd[1]: Accepted publickey for root from 192.0.2.44 port 22\n"
+    site.log("var/log/authlog", ATTACK % b"192.0.2.1" + ATTACK % b"2001:db8::1" + user)
+    site.silent(*BEFORE + [DEFAULT])
+    rows, report = differences(site, STEP_2)
+    assert rows == ["< 192.0.2.44", "> 2001:db8::/64"] and report.startswith("logcheck on ")
+
+
+def test_moving_over_step_3_and_back(site):
+    for days, address in ((3, b"192.0.2.3"), (6, b"192.0.2.6"), (8, b"192.0.2.8")):
+        site.log("var/log/authlog.%d.gz" % days, ATTACK % address, 24 * days)
+    site.write("etc/bruteforce", b"192.0.2.7 # mine, 2026\n192.0.2.200\n")
+    assert site.shell(STEP_3)[:2] == (0, "")
+    expected = ["192.0.2.1", "192.0.2.3", "192.0.2.6", "192.0.2.7", "192.0.2.200",
+                "198.51.100.1", "203.0.113.1"]
+    assert site.addresses() == expected and site.table().count(" # ") == 7
+    assert site.pf_calls() == site.replaced()
+    for line in (BACK, DEFAULT):
+        site.silent(line)
+        assert site.addresses() == expected and site.table().count(" # ") == 1
+
+
+def test_every_ten_minutes(tmp_path):
+    """Who is banned at night is banned by runs every ten minutes, which say nothing; besides,
+    these ban whoever was judged before his login.
+    """
+    day, tables = 86400, []
+
+    def line(second, peer, text):
+        stamp = time.strftime("%b %e %H:%M:%S", time.gmtime(NOW + second)).encode()
+        return b"%s mail sshd[1]: %s from 203.0.113.%d port 22\n" % (stamp, text, peer)
+
+    texts = b"Failed password for root", b"Invalid user x", b"Failed password for alice"
+    log = [line(601 * peer, peer, texts[peer % 3]) for peer in range(1, 144)] + [
+        line(720 * 60, 200, b"Invalid user bbo"), line(725 * 60, 200, b"Accepted password for bob")]
+    for step in (day, 600):
+        host = Host(tmp_path, authlog=b"".join(log), now=NOW + day)
+        options = "-c", "--no-pf", "--expire", "90"
+
+        def earlier():
+            for host.now in range(NOW, NOW + day, step):
+                assert logcheck.main(host.arguments(*options)) == 0
+        assert host.run(*options, prepare=earlier) == (0, b"", "")
+        tables.append({line.split(b" ")[0] for line in host.read().splitlines()})
+    assert len(tables[0]) == 95 and tables[1] == tables[0] | {b"203.0.113.200"}
+
+
+def test_lines_of_the_table(site):
+    """What README, THE TABLE, says of each kind of line: today, and 91 days after its date."""
+    for now, stays in (("2026-11-25 01:30", [0, 1, 2, 3]), ("2027-02-22 01:30", [0, 1, 2, 3]),
+                       ("2027-02-23 01:30", [1, 2, 3])):
+        site.write("etc/bruteforce", "\n".join(LINES + [""]).encode())
+        site.silent("/root/logcheck.py --no-pf -c -m /dev/null -a /dev/null -x 90 --now '%s'" % now)
+        assert sorted(site.table().splitlines()) == sorted(
+            LINES[n] + (" # %s in the table before" % now[:10]) * (n == 1) for n in stays)
+        assert site.shell(WHY)[1] == (LINES[0] + "\n") * (0 in stays)
+
+
+def test_locked_out(site):
+    site.write("etc/bruteforce", b"192.0.2.7 # 2026-11-24 sshd: unknown user\n192.0.2.200\n")
+    site.log("var/log/authlog", ATTACK % b"192.0.2.7")
+    site.keep_tables([b"192.0.2.7", b"198.51.100.1"])
+    site.silent(ALLOW)
+    code, out, err = site.shell(FORGIVE)
+    assert (code, err) == (0, "") and out.count("192.0.2.7") == 2 and "allow list" in out
+    assert (site.table(), site.pf()) == ("192.0.2.200\n", {b"198.51.100.1"})
+    assert site.shell(FORGIVE)[0] == 1
+    site.silent("/root/logcheck.py -c -w /etc/bruteforce.allow")
+    assert site.addresses() == ["192.0.2.200", "198.51.100.1", "203.0.113.1"]
+
+
+# Other homes
+
+@pytest.mark.parametrize("line", OTHER_NAMES)
+def test_logs_of_other_names(site, line):
+    for name in re.findall("-[am] /([^ ]*)", line):
+        site.log(name, NIGHT["maillog" if "mail" in name else "authlog"])
+    if "mx2" in line:
+        site.log("var/log/mx2/maillog", MAIL % b"203.0.113.2")
+        site.log("var/log/mx2/maillog.0.gz", MAIL % b"203.0.113.3")
+    site.silent(line)
+    assert site.addresses() == (
+        ["192.0.2.1", "192.0.2.200"] + ["198.51.100.1"] * ("--no-pf" not in line)
+        + ["203.0.113.1"] + ["203.0.113.2", "203.0.113.3"] * ("mx2" in line))
+    assert site.pf_calls() == ([] if "--no-pf" in line else site.replaced())
+
+
+PACKETS = """
+import socket, sys
+for address in sys.argv[1:]:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    here, peer = (socket.socket(family, socket.SOCK_DGRAM) for _ in "12")
+    here.bind(("::1" if ":" in address else "127.0.0.1", 0))
+    here.settimeout(0.1)
+    peer.bind((address, 0))
+    peer.sendto(b"passed", here.getsockname())
+    try:
+        print(here.recv(6).decode(), address)
+    except socket.timeout:
+        print("dropped", address)
+"""
+NO_NFT = os.getuid() or not all(map(shutil.which, ("nft", "ip", "unshare"))) or call(
+    ["unshare", "-n", "nft", "list", "tables"])[0]
+
+
+@pytest.mark.skipif(bool(NO_NFT), reason="needs root, ip, unshare, and nft in a network namespace")
+def test_nftables(site):
+    """From an empty ruleset, filled twice: packets from addresses in the table are dropped."""
+    site.write("etc/bruteforce", b"# by hand\n192.0.2.7 # 2026-11-24 sshd: root failed\n192.0.2.7\n"
+               b"198.51.100.0/24\n198.51.100.9\n203.0.113.1 # office\n2001:db8::1\n!203.0.113.9\n"
+               b"2001:db8:0:1::/64 # 2026-11-24 sshd: root failed\nmail.example.org\n")
+    banned = ["192.0.2.7", "198.51.100.77", "203.0.113.1", "2001:db8::1", "2001:db8:0:1::5"]
+    others = ["192.0.2.8", "192.0.2.99", "203.0.113.9", "2001:db8::2"]
+    send = "'%s' -c '%s' %s" % (sys.executable, PACKETS, " ".join(banned + others))
+    lines = ["set -e", "ip link set lo up"] + [
+        "ip addr add %s dev lo %s" % (address, "nodad" * (":" in address))
+        for address in banned + others]
+    lines += [send] + NFT[:6] + ["nft add element inet bruteforce v4 '{ 192.0.2.99 }'"]
+    lines += [site.moved(NFT[6])] * 2 + [send]
+    code, out, err = call(["unshare", "-n", "sh", "-c", "\n".join(lines)])
+    assert (code, err) == (0, "")
+    assert out.splitlines() == ["passed " + address for address in banned + others] + [
+        "dropped " + address for address in banned] + ["passed " + address for address in others]
+
+
+def test_table_of_another_host(site):
+    """What mx1 sends arrives at mx2, which is the same host here; half of it does not."""
+    site.keep_tables()
+    site.write("bin/ssh", b"#!/bin/sh\n%s\n" % site.moved(KEY.split('"')[1]).encode(), 0o755)
+    site.write("etc/bruteforce", b"192.0.2.7 # 2026-11-24 sshd: unknown user\n2001:db8::/64\n")
+    site.silent(MX1)
+    for line, good in ((SEND, True), ("head -c 7 /etc/bruteforce | ssh mx2", False)):
+        assert (site.shell(line)[0] == 0) == good
+        assert site.read("etc/bruteforce.mx1").decode() == site.table() + "# end\n"
+        assert site.read("pf/bruteforce-mx1") == b"   192.0.2.7\n   2001:db8::/64\n"
+
+
+# make install
+
+@pytest.mark.parametrize("version, program, more, where", [
+    (version, MAKES[0], [], "root/logcheck.py") for version in pythons()] + [
+    ("", program, more, where) for program in MAKES for more, where in (
+        ([], "root/logcheck.py"), (["PREFIX=/usr/sbin"], "usr/sbin/logcheck.py"),
+        (["TARGET=/opt/logcheck"], "opt/logcheck"))])
+def test_install(tmp_path, version, program, more, where):
+    """For each Python, and over another file; it names the Python behind a shim like pyenv's."""
+    real = pythons().get(version, sys.executable)
+    Host(tmp_path).write("shim", b'#!/bin/sh\nexec "%s" "$@"\n' % os.fsencode(real), 0o755)
+    more = more + ["DESTDIR=%s/stage" % tmp_path,
+                   "PYTHON=" + (real if version else "%s/shim" % tmp_path)]
+    path = tmp_path / "stage" / where
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"another")
+    with path.open("rb") as running:  # a run that has it open is not disturbed
+        code, out, err = call(["sh", "-c", 'umask 077; exec "$@"', "", program, INSTALL] + more)
+        assert running.read() == b"another"
+    assert code == 0 and re.sub("warning: .*\n", "", err) == "" and "/etc/daily.local" in out
+    assert re.findall("(?m)^    (.*)$", out) == [
+        line.replace(DEFAULT, "/" + where) for line in (DEFAULT, STEPS[-1])]
+    (name, (mode, text)), = files(tmp_path / "stage").items()
+    assert (name, mode) == (where, 0o100755)
+    first, rest = text.split(b"\n", 1)
+    assert pathlib.Path(SCRIPT).read_bytes().split(b"\n", 1)[1] == rest
+    assert first.decode() == "#!%s -IS" % real and "Python: %s\n" % real in out
+    assert call([str(path), "--version"], env={"PATH": "/nowhere"})[0] == 0
+    for _ in range(2):
+        assert call([program, "uninstall"] + more)[0] == 0 and files(tmp_path / "stage") == {}
+
+
+def test_which_python_install_takes(tmp_path):
+    """The first of the stable names that is a Python of 3.6 or later, unless PYTHON= names one;
+    if that is not there, all stays as it was. One in a home folder is warned of.
+    """
+    names = [str(tmp_path / name) for name in ("missing", "old", "stable", "second")]
+    Host(tmp_path).write("old", b"#!/bin/sh\n", 0o755)
+    for name in names[2:]:
+        os.symlink(os.path.realpath(sys.executable), name)
+    at_home = os.path.realpath(sys.executable).startswith(("/root/", "/home/"))
+    for program, more, chosen in ((MAKES[0], [], names[2]), (MAKES[-1], [], names[2]),
+                                  (MAKES[-1], ["PYTHON=" + names[3]], names[3])):
+        code, out, err = call([program, INSTALL, "DESTDIR=%s" % tmp_path,
+                               "SYSTEM=" + " ".join(names)] + more)
+        assert code == 0 and "Python: %s\n" % chosen in out and ("home folder" in err) == at_home
+        assert (tmp_path / "root/logcheck.py").read_text().startswith("#!%s -IS\n" % chosen)
+    before = files(tmp_path / "root")
+    code, out, err = call([MAKES[0], INSTALL, "DESTDIR=%s" % tmp_path, "PYTHON=/no/python"])
+    assert code != 0 and "/no/python" in err and "Installed" not in out
+    assert files(tmp_path / "root") == before
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_in_daily_local(site, by_hand, shell):
+    """As /etc/daily sources it when cron has called; once installed, Python need not be on PATH."""
+    shutil.copy(SCRIPT, site.path("root"))
+    if not by_hand:
+        assert call([MAKES[0], INSTALL, "DESTDIR=" + site.folder,
+                     "PYTHON=" + sys.executable])[0] == 0
+    site.edit()
+    path = site.path("bin:") * by_hand + "/bin:/usr/bin:/sbin:/usr/sbin:/usr/local/bin:" + STANDINS
+    for line, report in ((DEFAULT, ""), (STEPS[-1], "logcheck on ")):
+        site.write("etc/daily.local", (site.moved(line) + "\necho end\n").encode())
+        code, out, err = call([shutil.which(shell), "-c", "PATH=%s; umask 022; . %s" % (
+            path, site.path("etc/daily.local"))], cwd="/",
+            env=site.environment(PATH="/bin:/sbin:/usr/bin:/usr/sbin", HOME="/var/log"))
+        assert (code, out) == (0, "end\n")  # and what follows in daily.local is run
+        assert err.startswith(report) if report else err == ""
+        assert "\r" not in err and "\x1b" not in err and site.addresses() == TABLE.decode().split()
+    assert site.pf_calls() == [SHOWN, LOADED] + site.replaced()
