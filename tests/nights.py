@@ -5,14 +5,10 @@ import calendar
 import concurrent.futures
 import errno
 import os
-import sys
 import tempfile
 import time
 
-import tools
-
-sys.path.insert(0, tools.TOP)
-import logcheck  # noqa: E402
+from host import logcheck
 
 YEARS = (2018, 2019)
 ZONE = "Europe/Prague"
