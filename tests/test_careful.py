@@ -275,8 +275,8 @@ STAMPS = {  # time.strftime() of the stamp, in UTC or local time
 @pytest.mark.parametrize("zone", ("America/New_York", "Europe/London", "Europe/Prague",
                                   "Australia/Lord_Howe", "America/Sao_Paulo"))
 def test_every_line_is_in_the_range_of_some_night(zone):
-    """All nights of a year at 01:30, the runs some seconds late; a line each quarter of an hour. The
-    lines of a night that the next one has not seen, or that are a day too old, are wrong.
+    """All nights of a year at 01:30, the runs some seconds late; a line each quarter of an hour.
+    The lines of a night that the next one has not seen, or that are a day too old, are wrong.
     """
     before = nights.in_zone(zone)
     try:

@@ -21,7 +21,7 @@ FIRST_SEED, CASES, BATCH = 20180228, 200, 10
 VERSIONS = list(PYTHONS)
 FEW = ("real-busy", "odd-bytes", "the-10th")  # with every Python
 RUNS = [(folder, version) for folder in FIXTURES for version in [None] + (
-    VERSIONS if os.path.basename(folder) in FEW else [VERSIONS[0], VERSIONS[-1]])]
+    VERSIONS if os.path.basename(folder) in FEW else sorted({VERSIONS[0], VERSIONS[-1]}))]
 
 
 def expected(folder, name="expected"):

@@ -62,6 +62,17 @@ def test_expire(host, mode):
     assert host.pf() == {b"192.0.2.%d" % number for number in (1, 2, 3, 5, 6)}
 
 
+def test_networks_of_ipv6_expire(host):
+    for day, name in ((0, b"2001:db8::1"), (9, b"2001:db8::2"), (18, b"192.0.2.1"),
+                      (20, b"192.0.2.1")):
+        host.now = NOW + day * DAY
+        host.write("authlog", auth(name, host.now))
+        assert host.run("-c", "-x", "10") == (0, b"", "")
+        assert (b"2001:db8::/64" in host.pf()) == (day < 20)
+        assert (b"2001:db8::/64 # 2018-04-%s sshd: root failed\n" % (b"09" if day == 0 else b"18")
+                in host.read()) == (day < 20)
+
+
 @MODES
 def test_by_hand_stays_for_ever(host, mode):
     host.write("bruteforce", b"".join(line + b"\n" for line in BY_HAND) + b"192.0.2.7\n")
@@ -168,6 +179,19 @@ def test_limit_leaves_the_newest_out(host, mode):
     assert len(made) == 25104 and set(many(25100).splitlines()) <= set(made)
     assert "25104" in err and "6 of the new" in err and "set limit table-entries" in err
     assert host.pf() == set(made)
+
+
+@MODES
+def test_limit_counts_what_pf_holds_while_it_replaces(host, mode):
+    host.write("bruteforce", many(25000) + b"".join(
+        b"10.9.0.%d # 2018-01-01 x\n" % number for number in range(100)))
+    host.pf_holds(*many(25000).splitlines() + [b"10.9.0.%d" % number for number in range(100)])
+    host.write("pf/limit", b"25105\n")
+    host.write("authlog", b"".join(map(auth, NEW)))
+    code, _, err = host.run("--expire", "30", *mode)
+    assert code == 1 and len(host.read().splitlines()) == (25005 if mode else 25010)
+    assert ("pf can hold 25105 entries: 5 of the new ones are left out" in err) == bool(mode)
+    assert ("a reload needs room for 50110 entries and pf has 25105" in err) == (not mode)
 
 
 @MODES
