@@ -121,11 +121,13 @@ def dotted(rng):
     if kind < 4:
         return b"%d.%d.%d.%d" % tuple(rng.randrange(256) for _ in range(4))
     if kind == 4:
-        return b".".join(b"%0*d" % (rng.randrange(1, 5), rng.choice((0, 9, 99, 255, 256, 999, 1234)))
-                         for _ in range(rng.randrange(2, 10)))
+        return b".".join(
+            b"%0*d" % (rng.randrange(1, 5), rng.choice((0, 9, 99, 255, 256, 999, 1234)))
+            for _ in range(rng.randrange(2, 10)))
     if kind == 5:
         return rng.choice((
-            b"1234.5.6.789", b"1.2.3.4.5.6.7.8", b"1.2.3.4.5", b"..1.2.3.4..", b"1..2.3.4", b"1.2.3.4567",
+            b"1234.5.6.789", b"1.2.3.4.5.6.7.8", b"1.2.3.4.5", b"..1.2.3.4..", b"1..2.3.4",
+            b"1.2.3.4567",
             b"999.999.999.999", b"0.0.0.0", b"000.000.000.000", b"1.2.3.4-5.6.7.8", b"1.2.3,4",
             b"v1.2.3.4", b"[::ffff:1.2.3.4]", b"1.2.3.4/24", b"2001:db8::1", b"1.2.3.", b"1.2.3.x"))
     return bytes(rng.choice(b"0123456789....") for _ in range(rng.randrange(1, 40)))

@@ -362,8 +362,11 @@ def letter_of(host):
 
 
 @MODES
-@pytest.mark.parametrize("address", ["postmaster", "root@example.org", "a+b.c=d@mx-1.example.org"])
-def test_letter(host, mode, address):
+@pytest.mark.parametrize("address, zone, offset", [
+    ("postmaster", "UTC", "+0000"), ("root@example.org", "HERE-5:30", "+0530"),
+    ("a+b.c=d@mx-1.example.org", "THERE3", "-0300")])
+def test_letter(host, mode, address, zone, offset):
+    host.tz = zone
     dry = host.run("-vn", "--mail", "root", *mode).stderr
     assert host.letters() == []
     code, out, report = host.run("-v", "--mail", address, *mode)
@@ -374,7 +377,7 @@ def test_letter(host, mode, address):
         "root", address, "auto-generated",
         "logcheck on %s: 3 added to bruteforce" % os.uname().nodename)
     assert re.match(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}\Z",
-                    headers["Date"])
+                    headers["Date"]) and headers["Date"].endswith(offset)
     sent = email.utils.mktime_tz(email.utils.parsedate_tz(headers["Date"]))
     assert abs(sent - time.time()) < 100
     assert body == report == dry.replace("dry run, nothing written", "pf has it")
@@ -384,13 +387,6 @@ def test_letter(host, mode, address):
     host.write("allow", b"192.0.2.200\n")
     assert host.run("-w", host.path("allow"), "--mail", address, *mode).returncode == 0
     assert host.letters() == []
-
-
-@pytest.mark.parametrize("zone, offset", [("UTC", "+0000"), ("HERE-5:30", "+0530"),
-                                          ("THERE3", "-0300")])
-def test_letter_is_dated_in_local_time(host, zone, offset):
-    host.run("-c", "--days", "9", "--mail", "root", TZ=zone)
-    assert letter_of(host)[1]["Date"].endswith(offset)
 
 
 HOSTILE = {
@@ -428,7 +424,9 @@ def test_hostile_entries_are_harmless_in_a_letter(host, entry):
     host.write("allow", b"192.0.2.7\n")
     host.write("bruteforce", entry + b"\n")
     assert host.run("-w", host.path("allow"), "--mail", "root")[0] == 0
-    assert ("\nleft out" in letter_of(host)[2]) == (entry[:1] != b"x" and entry != b"From")
+    body = letter_of(host)[2]
+    assert ("\nleft out" in body) == (entry[:1] != b"x" and entry != b"From")
+    assert entry != b".1" * 3000 or "\n " + ".1" * 100 + "  pf could" in body
     if b"\x1b" not in entry:
         host.write("bruteforce", b"")
         host.write("pf-table", b"   " + entry + b"\n")
@@ -460,8 +458,8 @@ def test_where_sendmail_is_found(host, on_path, in_usr_sbin):
     """
     for place, there in (("bin", on_path), ("sbin", in_usr_sbin)):
         os.mkdir(host.path(place))
-        host.write(place + "/sendmail", b"#!/bin/sh\nexec 0<&-\nexit %d\n" % len(place),
-                   0o755 if there else 0o644)
+        if there:
+            host.write(place + "/sendmail", b"#!/bin/sh\nexec 0<&-\nexit %d\n" % len(place), 0o755)
     os.symlink(os.path.join(STANDINS, "pfctl"), host.path("bin/pfctl"))
     text = host.read(SCRIPT)
     assert text.count(b'"/usr/sbin/sendmail"') == 1
@@ -473,7 +471,7 @@ def test_where_sendmail_is_found(host, on_path, in_usr_sbin):
                               PATH=host.path("bin"))
     assert (code, out, err) == (1, b"", "logcheck: sendmail: %s\n" % (
         "-oi root: exit 3" if on_path else "-oi root: exit 4" if in_usr_sbin else
-        "Permission denied"))
+        "No such file or directory"))
     assert len(host.read().splitlines()) == 2004 and host.pf_calls() == RELOADED
 
 
@@ -518,33 +516,25 @@ SAID = "logcheck: bruteforce: left out: 999.1.1.1, pf could not load it\n"
 def test_report_in_full(small):
     assert small.report("-v") == SAID + golden("default")
     assert small.read() == b"192.0.2.1\n192.0.2.9\n192.0.2.200\n198.51.100.1\n203.0.113.1\n"
-
-
-def test_report_in_full_in_careful_mode(small):
-    """Who logged in as often as he failed is let off; who failed less often than -k is near."""
-    lines = (b"Failed password for root from 192.0.2.11 port 22 ssh2",
-             b"Accepted password for root from 192.0.2.11 port 22 ssh2",
-             b"Failed password for bob from 192.0.2.12 port 22 ssh2")
-    small.write("authlog", small.read("authlog") + b"".join(
-        STAMP + b" mail sshd[3]: " + line + b"\n" for line in lines))
-    assert small.report("-cv") == SAID + golden("careful")
-
-
-def test_report_when_nothing_is_new(small):
-    small.write("bruteforce", TABLE)
+    # when nothing is new
     for name in ("pf-table", "allow", "authlog"):
         small.write(name, b"")
     report = golden("default").split("authlog")[0]
     assert small.report("-v") == (
-        report.replace("4 added", "0 added").replace("5 in the", "4 in the")
-        + "authlog                                             0            0            0\n")
-
-
-def test_report_of_what_expires(small):
+        report.replace("4 added", "0 added") + "authlog" + " " * 33 + 3 * "%13d" % (0, 0, 0) + "\n")
     small.write("bruteforce", b"192.0.2.77 # 2018-03-01 sshd: x\n1.2.3.4\n")
     report = small.report("-v", "--expire", "30")
-    assert report.startswith("logcheck on HOST: 4 added, 1 expired, 0 let off, 5 in the table; pf")
+    assert report.startswith("logcheck on HOST: 1 added, 1 expired, 0 let off, 2 in the table; pf")
     assert "\n192.0.2.77 # 2018-03-01 sshd: x   expired\n" in report
+
+
+def test_report_in_full_in_careful_mode(small):
+    """Who logged in as often as he failed is let off; who failed less often than -k is near."""
+    small.write("authlog", small.read("authlog") + b"".join(
+        STAMP + b" mail sshd[3]: %s from 192.0.2.%d port 22 ssh2\n" % line for line in (
+            (b"Failed password for root", 11), (b"Accepted password for root", 11),
+            (b"Failed password for bob", 12))))
+    assert small.report("-cv") == SAID + golden("careful")
 
 
 def test_report_names_the_ten_nearest_misses(host):
