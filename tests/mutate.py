@@ -25,7 +25,7 @@ ORDER = (  # a part's banner; the tests that are most likely to find its faults;
     ("# ---- Careful mode", "careful", "options default.py::test_fixture"),
     ("# ---- Extras", "options table", "faults careful.py::test_story default.py::test_fixture"))
 # they take long or start real processes, and what they alone find is no ordinary fault
-SLOW = ("megabyte or framed or README or memory or pipeline_makes or large_logs or closed_descr or "
+SLOW = ("long or megabyte or framed or README or memory or pipeline_makes or large_logs or closed_descr or "
         "odd_env or no_module or interrupted_start")
 TURNED = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "==",
           ast.In: "not in", ast.NotIn: "in", ast.Is: "is not", ast.IsNot: "is"}
