@@ -347,6 +347,14 @@ def test_other_names_are_no_logs(host):
     assert careful(host) == []
 
 
+def test_folder_that_cannot_be_listed(host):
+    def prepare():
+        os.listdir = lambda path: os.scandir(host.path("authlog"))
+    host.write("authlog", INVALID % b"192.0.2.7")
+    assert host.run("-cn", "-m", "-", prepare=prepare) == (
+        1, b"192.0.2.7\n", "logcheck: %s: Not a directory\n" % host.folder)
+
+
 def test_log_being_compressed_is_read_once(host):
     host.write("authlog.0", FAILED % b"192.0.2.7" * 4)
     host.write("authlog.0.gz", gzip.compress(FAILED % b"192.0.2.7" * 4)[:-9])

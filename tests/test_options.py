@@ -414,6 +414,7 @@ def test_hostile_log_text_is_harmless_in_a_letter(host, kind, mode):
     assert host.run("--mail", "root", *mode)[0] == 0
     body = letter_of(host)[2]
     assert re.search(r"(?m)^192\.0\.2\.1 ", body) and re.search(r"(?m)^192\.0\.2\.2 ", body)
+    assert mode or kind != "long" or max(map(len, body.splitlines())) == 404
 
 
 @pytest.mark.parametrize("entry", [

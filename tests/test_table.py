@@ -177,7 +177,7 @@ def test_limit_leaves_the_newest_out(host, mode):
     assert code == 1
     made = host.read().splitlines()
     assert len(made) == 25104 and set(many(25100).splitlines()) <= set(made)
-    assert "25104" in err and "6 of the new" in err and "set limit table-entries" in err
+    assert "25104" in err and "6 of the new" in err and "set limit table-entries 200000 " in err
     assert host.pf() == set(made)
 
 
