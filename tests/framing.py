@@ -177,7 +177,8 @@ class Court(logcheck.Court):
 MESSAGES = [line.decode("latin-1").split(": ", 1)[1] for _, _, line in rule_lines()]
 FAKES = [fake.replace("2001:db8::7", PEER) for fake in MESSAGES if len(fake) < 400]
 FAKES = [fake.replace(PEER, FRAMED) for fake in FAKES] + [fake for fake in FAKES if PEER in fake]
-PIECES = sorted(set(piece for fake in FAKES for piece in re.split(r"(?<=[ :;,=<(\[])", fake)))
+PIECES = sorted({piece for fake in FAKES
+                 for piece in re.findall(r"[^ :;,=<(\[]*[ :;,=<(\[]|[^ :;,=<(\[]+", fake)})
 PIECES += ["%s%s%s" % ends for ends in (
     (" from ", FRAMED, " port 22 ssh2"), (" from ", FRAMED, ""), ("", FRAMED, ""),
     (" ", FRAMED, " port 22 [preauth]"), (" ", FRAMED, " port 22"), ("[", FRAMED, "]"),
