@@ -118,7 +118,7 @@ def test_why_holds_no_typed_text(host, mode):
 def test_forgive(host, mode):
     before = (b"# c\n192.0.2.1 # 2018-04-01 authlog\n192.0.2.2\n198.51.100.9\n"
               b"198.51.100.10 # by hand\n2001:db8::/64\n")
-    host.write("bruteforce", before)
+    host.write("bruteforce", before, 0o640)
     host.pf_holds(b"192.0.2.1", b"192.0.2.3", b"198.51.100.9", b"2001:db8::/64")
     host.write("authlog", auth(b"192.0.2.77"))  # which is not read
     options = list(mode)
@@ -132,6 +132,7 @@ def test_forgive(host, mode):
             [before.splitlines()[line] for line in (1, 3, 4, 5)]
             + [b"192.0.2.1", b"192.0.2.3", b"198.51.100.9", b"2001:db8::/64"])
     assert host.read() == b"# c\n192.0.2.2\n"
+    assert os.stat(host.path("bruteforce")).st_mode & 0o777 == 0o640
     assert host.pf() == set()
 
 
