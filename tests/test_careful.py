@@ -182,7 +182,7 @@ def stories():
         yield name, expected, options, lines
 
 
-@pytest.mark.parametrize("name, expected, options, lines", stories(),
+@pytest.mark.parametrize("name, expected, options, lines", list(stories()),
                          ids=[story[0] for story in stories()])
 def test_story(host, name, expected, options, lines):
     host.write("authlog", "".join(lines).encode())

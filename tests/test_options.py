@@ -280,7 +280,7 @@ def allow_lists():
         yield allow, [(row.split(" ", 1)[1], row.startswith("stays")) for row in rows]
 
 
-@pytest.mark.parametrize("allow, entries", allow_lists())
+@pytest.mark.parametrize("allow, entries", list(allow_lists()))
 def test_allowed(empty, allow, entries):
     empty.write("allow", allow.replace(" ", "\n").encode())
     empty.write("bruteforce", "".join(entry + "\n" for entry, _ in entries).encode())
