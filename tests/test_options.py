@@ -208,7 +208,7 @@ def test_pfctl_that_does_not_work(host, text, said, mode):
     if text is not None:
         host.write("bin/pfctl", text, 0o644 if said == "Permission denied" else 0o755)
     code, out, err = host.run(*mode, PATH=host.path("bin") + ":/usr/bin:/bin")
-    assert (code, out, err.splitlines()[0]) == (1, b"", "logcheck: pfctl: " + said)
+    assert (code, out) == (1, b"") and err.startswith("logcheck: pfctl: " + said)
     assert len(err.splitlines()) <= 2 and "\x1b" not in err
     # careful mode gives pf the table before the file: what pf refuses is not written
     refuses = mode and text and b"printf" not in text
@@ -470,9 +470,9 @@ def test_where_sendmail_is_found(host, on_path, in_usr_sbin):
         ATTACK % b"10.1.%d.%d" % (a, b) for a in range(10) for b in range(200)))
     code, out, err = host.run("--mail", "root", script=host.path("logcheck.py"),
                               PATH=host.path("bin"))
-    assert (code, out, err) == (1, b"", "logcheck: sendmail: %s\n" % (
+    assert (code, out, err.count("\n")) == (1, b"", 1) and err.startswith("logcheck: sendmail: " + (
         "-oi root: exit 3" if on_path else "-oi root: exit 4" if in_usr_sbin else
-        "No such file or directory"))
+        "No such file or directory"))  # old Pythons add its name
     assert len(host.read().splitlines()) == 2004 and host.pf_calls() == RELOADED
 
 
@@ -675,7 +675,7 @@ def test_help_and_version(host):
     assert host.run("--help") == (code, out, err)
     assert re.match(rb"logcheck\.py \d+(\.\d+)*\n\Z", host.run("--version").stdout)
     text = out.decode("ascii")
-    _, rest = text.split("\noptions:\n")
+    _, rest = re.split("\n(?:options|optional arguments):\n", text)
     assert (code, err) == (0, "") and text.startswith("usage: logcheck.py ")
     assert text.count("\n") <= 50 and max(map(len, text.split("\n"))) < 80
     for word in OPTIONS:
