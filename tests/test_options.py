@@ -48,6 +48,9 @@ def test_success_is_silent(host, version):
     assert host.read() == TABLE
     assert host.pf_calls() == RELOADED
     assert host.names() == ["authlog", "bruteforce", "maillog", "pf-table"]
+    # letters in one word, as README's -cv, and no names cut short
+    assert host.run("-cn", python=version and PYTHONS[version]) == (0, TABLE, "")
+    assert host.run("--care", python=version and PYTHONS[version]).returncode == 2
 
 
 BAD = (b"999.1.1.1", b"9.9.9.91.1.1.1", b"10..1.1", b".", b"1.2.3.256", b"1.2.3.4.", b"256",
