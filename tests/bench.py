@@ -29,7 +29,7 @@ import sys
 import tempfile
 import time
 
-import tools
+import host
 
 SEED = 6
 NOW = calendar.timegm((2018, 4, 15, 14, 5, 0))  # in UTC; no zero for the shell's sed to cut
@@ -197,12 +197,12 @@ def jobs(work):
     (dict), whether its table must be that of the scenario's other such tools)].
     """
     script = work + "/logcheck.py"
-    with open(tools.SCRIPT, "rb") as file:
+    with open(host.SCRIPT, "rb") as file:
         rest = file.read().split(b"\n", 1)[1]
     with open(script, "wb") as file:
         file.write(b"#!%s -IS\n" % os.fsencode(os.path.realpath(sys.executable)) + rest)
     os.chmod(script, 0o755)
-    pairs = [pair for pair in tools.pairs() if pair[1] == tools.pairs()[0][1]
+    pairs = [pair for pair in host.pairs() if pair[1] == host.pairs()[0][1]
              and pair[0].endswith(("+mawk", "+original-awk"))]
     for name, _, awk in pairs:
         os.mkdir(work + "/" + name)
@@ -217,8 +217,8 @@ def jobs(work):
         if scenario != "50 MB":
             found.append((scenario, "logcheck.py", mine, old, {}, True))
             for name, shell, _ in pairs:
-                path = ":".join((tools.STANDINS, work + "/" + name, CRON_PATH))
-                found.append((scenario, name, shell + [tools.REFERENCE], old,
+                path = ":".join((host.STANDINS, work + "/" + name, CRON_PATH))
+                found.append((scenario, name, shell + [host.REFERENCE], old,
                               dict(logs, PATH=path, ETCFILE=table), True))
         if scenario != "empty":
             found.append((scenario, "logcheck.py -c", mine + ["-c"], old, {}, False))
@@ -232,7 +232,7 @@ def run(work, command, old, env):
     """Run a job once. Returns (wall s, CPU s, peak MB) and the table (bytes) it leaves."""
     table = work + "/bruteforce"
     shutil.copyfile(old, table)
-    environment = {"PATH": tools.STANDINS + ":" + CRON_PATH, "TZ": "UTC", "NOW": str(NOW),
+    environment = {"PATH": host.STANDINS + ":" + CRON_PATH, "TZ": "UTC", "NOW": str(NOW),
                    "DAYS": "1", "TMPDIR": work, "PF_TABLE": work + "/data/pf-table"}
     environment.update(env)
     # a bare Python in between: Linux counts what a process had before exec as its own
@@ -283,7 +283,7 @@ def measured(work, runs):
                 figures, table = run(work, command, old, env)
                 taken.setdefault(tool, []).append(figures)
                 if compared and table != (first if first is not None else table):
-                    print("%s: another table: %s" % (tool, tools.first_difference(table, first)))
+                    print("%s: another table: %s" % (tool, host.first_difference(table, first)))
                     code = 1
                 first = table if compared and first is None else first
         medians = {tool: [statistics.median(column) for column in zip(*figures)]

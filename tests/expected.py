@@ -2,20 +2,21 @@
 and where careful mode differs `expected-careful`, to be looked at before it is kept.
 """
 import os
-import sys
+import tempfile
 
-import tools
+from host import FIXTURES, Host, pairs, without_unloadable
 
 
 def main():
     """Write the files and name them."""
-    for folder in tools.FIXTURES:
+    for folder in FIXTURES:
         expected = os.path.join(folder, "expected")
         if os.path.exists(expected):
             continue
-        case = tools.Case.load(folder)
-        table = tools.without_unloadable(case.reference(tools.pairs()[0]))
-        careful = case.logcheck(sys.executable, "-c")[0]
+        with tempfile.TemporaryDirectory() as work:
+            host = Host.load(folder, work)
+            table = without_unloadable(host.reference(pairs()[0]))
+            careful = host.run("-c", "-n").stdout
         for name, text in ((expected, table), (expected + "-careful", careful)):
             if name == expected or text != table:
                 with open(name, "wb") as file:

@@ -4,12 +4,15 @@ his own address or nothing, and nothing speaks for him but what the daemon itsel
 LINES are the daemons' formats: (program, format, lengths of the typed fields, what the line may
 say for the peer). A length TOKEN is a word of SMTP: blanks only in quotes. sshd escapes what is
 typed and cuts the message; Postfix and Dovecot only replace control characters.
+
+A Court hears such lines and those of rules.txt.
 """
 import os
 import random
 import re
+import time
 
-import tools
+from host import HERE, NOW, logcheck
 
 PEER, FRAMED = "192.0.2.1", "203.0.113.9"
 SSHD_LINE = 500  # bytes: the most that sshd logs
@@ -126,11 +129,56 @@ LINES += [(program, text.replace("PEER", PEER), lengths, says)
     ("smtpd", '0123456789abcdef smtp bad-input result="500 5.5.1 Invalid command: Pipelining not '
      'supported"', [], ""))]
 
+
+def rule_lines():
+    """The lines of rules.txt: (number, what must come out (str), line of a log (bytes))."""
+    with open(os.path.join(HERE, "rules.txt"), "rb") as file:
+        for number, line in enumerate(file, 1):
+            if line[:1] not in b"#\n":
+                expected, program, message = line.rstrip(b"\n").split(b"\t", 2)
+                yield number, expected.decode(), b"Apr  8 12:00:00 mail %s: %s" % (program, message)
+
+
+class Court(logcheck.Court):
+    """Careful mode's court on the night of NOW (TZ=UTC), asked about single lines."""
+
+    def __init__(self):
+        os.environ["TZ"] = "UTC"
+        time.tzset()
+        options = logcheck.Options([])
+        options.now, options.mask6 = NOW, 128
+        super().__init__(options, logcheck.Range(options.now, 1))
+
+    def heard(self, block, but=None):
+        """What a block (bytes) of lines says: {address (str): {word: times}}, in the words of
+        rules.txt; of the address but (str) nothing.
+        """
+        self.evidence = {}
+        self.hear(block, logcheck.Tally("log"))
+        said = {}
+        for peer, rules in self.evidence.items():
+            for rule, times in rules.items():
+                if peer.decode() != but:
+                    words = said.setdefault(peer.decode(), {})
+                    words[rule.what.lower()] = words.get(rule.what.lower(), 0) + times
+        return said
+
+    def verdict(self, block, but=None):
+        """heard() as rules.txt writes it."""
+        def last(item):
+            return item[0] in ("fail", "reject"), item
+        return "; ".join("%s %s" % (address, "+".join(
+            word if times == 1 and word not in ("fail", "reject") else "%s %d" % (word, times)
+            for word, times in sorted(words.items(), key=last)))
+            for address, words in sorted(self.heard(block, but).items())) or "-"
+
+
 # whole messages in another's name, and the pieces they are made of
-MESSAGES = [line.decode("latin-1").split(": ", 1)[1] for _, _, line in tools.rule_lines()]
+MESSAGES = [line.decode("latin-1").split(": ", 1)[1] for _, _, line in rule_lines()]
 FAKES = [fake.replace("2001:db8::7", PEER) for fake in MESSAGES if len(fake) < 400]
 FAKES = [fake.replace(PEER, FRAMED) for fake in FAKES] + [fake for fake in FAKES if PEER in fake]
-PIECES = sorted(set(piece for fake in FAKES for piece in re.split(r"(?<=[ :;,=<(\[])", fake)))
+PIECES = sorted({piece for fake in FAKES
+                 for piece in re.findall(r"[^ :;,=<(\[]*[ :;,=<(\[]|[^ :;,=<(\[]+", fake)})
 PIECES += ["%s%s%s" % ends for ends in (
     (" from ", FRAMED, " port 22 ssh2"), (" from ", FRAMED, ""), ("", FRAMED, ""),
     (" ", FRAMED, " port 22 [preauth]"), (" ", FRAMED, " port 22"), ("[", FRAMED, "]"),
@@ -204,7 +252,7 @@ def faults(seed, count):
     than the peer, something for the peer that the daemon did not say, or, in a block of a
     thousand lines, another thing than in each line alone.
     """
-    court = tools.Court()
+    court = Court()
     opening = b"Apr  8 12:00:00 mail smtpd[1]: 0123456789abcdef smtp connected address=%s host=x"
     court.heard(opening % PEER.encode())
     block, alone = [], {}

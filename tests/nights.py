@@ -1,24 +1,14 @@
-"""Years of nightly runs at 01:30: which lines the shell's range sees and which careful mode's, and
-how the table grows. Run by itself it prints the README's figures.
+"""Years of nightly runs at 01:30: which lines the shell's range sees, and how the table grows. Run
+by itself it prints the README's figures. That careful mode sees every line is in test_careful.py.
 """
 import calendar
 import concurrent.futures
 import errno
 import os
-import sys
 import tempfile
 import time
 
-import tools
-
-sys.path.insert(0, tools.TOP)
-import logcheck  # noqa: E402
-
-YEARS = (2018, 2019)
-ZONE = "Europe/Prague"
-ZONES = ("America/New_York", "Europe/London", ZONE, "Australia/Lord_Howe", "America/Sao_Paulo")
-STEP = 600  # seconds from line to line
-NIGHT = 5400  # 01:30
+from host import logcheck
 
 
 def in_zone(zone):
@@ -37,35 +27,6 @@ def runs(year):
     """The epoch seconds of the runs of a year, 01:30 local time each."""
     return [int(time.mktime((year, 1, day, 1, 30, 0, 0, 0, -1)))
             for day in range(1, 366 + calendar.isleap(year))]
-
-
-def iso(second):
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(second)).encode()
-
-
-def iso_offset(second):
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(second)).encode()
-
-
-def careful_misses(years, zone=ZONE, form=stamp):
-    """The lines of whole years that lie in the range of no run of careful mode: [stamp]. A line
-    each ten minutes; form makes its stamp. Each run starts up to two minutes late.
-    """
-    before = in_zone(zone)
-    try:
-        missed = []
-        nights = [night + 37 * number % 120
-                  for number, night in enumerate(night for year in years for night in runs(year))]
-        following = logcheck.Range(nights[1], 1)
-        for number in range(1, len(nights) - 1):
-            days, following = following, logcheck.Range(nights[number + 1], 1)
-            for second in range(nights[number - 1], nights[number], STEP):
-                line = form(second) + b" x"
-                if not days.holds(line) and not following.holds(line):
-                    missed.append(form(second))
-        return missed
-    finally:
-        in_zone(before)
 
 
 def shell_blind_nights(year):
@@ -167,10 +128,6 @@ if __name__ == "__main__":
     for hour in range(24):
         print("rotated at %02d:00, the shell sees %.1f%% of the lines"
               % (hour, shell_share(2018, hour)))
-    for zone in ZONES:
-        print("careful mode: lines of two years that no run sees, %s: %s" % (zone, ", ".join(
-            "%s %d" % (form.__name__, len(careful_misses(YEARS, zone, form)))
-            for form in (stamp, iso, iso_offset))))
     ways = [[], ["-x", "90"], ["-c"], ["-c", "-x", "90"]]
     with concurrent.futures.ProcessPoolExecutor() as pool:
         for way, rows in zip(ways, pool.map(year, ways)):

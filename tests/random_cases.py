@@ -2,12 +2,9 @@
 import calendar
 import os
 import random
-import threading
 import time
 
-from tools import Case
-
-TZ_LOCK = threading.Lock()  # the zone is the process's
+from host import Host
 
 ZONES = (  # both hemispheres, half hours, quarter hours, a change of half an hour, no change
     "UTC", "Europe/Prague", "America/New_York", "America/Los_Angeles", "America/St_Johns",
@@ -37,20 +34,19 @@ TABLE = (
     b"\xff\xfe", b"\xc3\xa9.1.1.1", b"~.1", b"10.-1.0.0", b"10. 2.0.0", b"10.\t3.0.0", b"...")
 
 
-def case(seed):
-    """The case (tools.Case) that belongs to a seed (int): always the same."""
+def case(seed, folder):
+    """The case that belongs to a seed (int), always the same, as a Host in a new folder (str)."""
     rng = random.Random(seed)
     zone = rng.choice(ZONES)
     days = rng.choice((1, 1, 1, 1, 1, 1, 2, 7, 31))
     now = moment(rng, zone)
-    made = Case(now=now, tz=zone, days=days)
-    made.maillog = log(rng, made, MAIL)
-    made.authlog = log(rng, made, AUTH)
-    made.bruteforce = lines(rng, [table_entry(rng) for _ in range(rng.randrange(25))])
-    made.pf_table = lines(rng, [rng.choice((b"   ", b"", b"\t ")) + entry + rng.choice((b"", b" x"))
-                                for entry in (table_entry(rng) for _ in range(rng.randrange(8)))
-                                if not entry.strip(b"\t") or all(31 < c < 127 for c in entry)])
-    return made
+    maillog, authlog = (log(rng, now, zone, days, messages) for messages in (MAIL, AUTH))
+    bruteforce = lines(rng, [table_entry(rng) for _ in range(rng.randrange(25))])
+    pf_table = lines(rng, [rng.choice((b"   ", b"", b"\t ")) + entry + rng.choice((b"", b" x"))
+                           for entry in (table_entry(rng) for _ in range(rng.randrange(8)))
+                           if not entry.strip(b"\t") or all(31 < c < 127 for c in entry)])
+    os.mkdir(folder)
+    return Host(folder, maillog, authlog, bruteforce, pf_table, now, zone, days)
 
 
 def moment(rng, zone):
@@ -78,26 +74,24 @@ def offset(zone, second):
     """Seconds that local time is ahead of UTC, at an epoch second."""
     return calendar.timegm(local(zone, second)) - second
 
-
 def local(zone, second):
     """time.localtime(second) in a zone."""
-    with TZ_LOCK:
-        os.environ["TZ"] = zone
-        time.tzset()
-        return time.localtime(second)
+    os.environ["TZ"] = zone
+    time.tzset()
+    return time.localtime(second)
 
 
-def log(rng, made, messages):
+def log(rng, now, zone, days, messages):
     """A log (bytes) with lines about both ends of the range and far from it."""
-    start = made.now - 86400 * made.days
+    start = now - 86400 * days
     found = []
     for _ in range(rng.randrange(40)):
         second = rng.choice((
-            start, made.now, start + rng.randrange(-3, 4), made.now + rng.randrange(-3, 4),
-            start + rng.randrange(-7300, 7300), made.now + rng.randrange(-7300, 7300),
-            rng.randrange(start, made.now), rng.randrange(start, made.now),
-            made.now - rng.randrange(400 * 86400)))
-        stamp = stamp_of(rng, local(made.tz, second))
+            start, now, start + rng.randrange(-3, 4), now + rng.randrange(-3, 4),
+            start + rng.randrange(-7300, 7300), now + rng.randrange(-7300, 7300),
+            rng.randrange(start, now), rng.randrange(start, now),
+            now - rng.randrange(400 * 86400)))
+        stamp = stamp_of(rng, local(zone, second))
         if rng.random() < 0.05:
             found.append(stamp)  # nothing after it: the upper end lets it in
             continue
@@ -127,11 +121,13 @@ def dotted(rng):
     if kind < 4:
         return b"%d.%d.%d.%d" % tuple(rng.randrange(256) for _ in range(4))
     if kind == 4:
-        return b".".join(b"%0*d" % (rng.randrange(1, 5), rng.choice((0, 9, 99, 255, 256, 999, 1234)))
-                         for _ in range(rng.randrange(2, 10)))
+        return b".".join(
+            b"%0*d" % (rng.randrange(1, 5), rng.choice((0, 9, 99, 255, 256, 999, 1234)))
+            for _ in range(rng.randrange(2, 10)))
     if kind == 5:
         return rng.choice((
-            b"1234.5.6.789", b"1.2.3.4.5.6.7.8", b"1.2.3.4.5", b"..1.2.3.4..", b"1..2.3.4", b"1.2.3.4567",
+            b"1234.5.6.789", b"1.2.3.4.5.6.7.8", b"1.2.3.4.5", b"..1.2.3.4..", b"1..2.3.4",
+            b"1.2.3.4567",
             b"999.999.999.999", b"0.0.0.0", b"000.000.000.000", b"1.2.3.4-5.6.7.8", b"1.2.3,4",
             b"v1.2.3.4", b"[::ffff:1.2.3.4]", b"1.2.3.4/24", b"2001:db8::1", b"1.2.3.", b"1.2.3.x"))
     return bytes(rng.choice(b"0123456789....") for _ in range(rng.randrange(1, 40)))

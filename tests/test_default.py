@@ -1,94 +1,102 @@
-"""logcheck.py and the shell pipeline make the same table, byte for byte.
+"""logcheck.py and the shell pipeline make the same table, byte for byte; and each fixture, in both
+modes, is what its folder says, with this Python, the oldest and the newest found.
 
-A new case is a new folder in fixtures/. `make fuzz` runs more random cases, each with every pair
-of shell and awk and with every Python.
+A new case is a new folder in fixtures/; `make expected` writes what must come out of it. Here each
+random case and each fixture meets a shell and an awk, which take turns; `make fuzz` tries more
+cases, each with every pair of them and every Python.
 """
 import concurrent.futures
 import os
 import random
-import sys
+import tempfile
 
 import pytest
 
 import random_cases
-import tools
+from host import FIXTURES, Host, Run, first_difference, pairs, pythons, without_unloadable
 
-PYTHONS = tools.pythons()
-PAIRS = tools.pairs()
-FIRST_SEED, BATCHES, BATCH = 20180228, 40, 10
+PYTHONS, PAIRS = pythons(), pairs()
+FIRST_SEED, CASES, BATCH = 20180228, 120, 10
 
-# the oldest and the newest Python with every fixture, the others with three of them
-ENDS = (list(PYTHONS)[0], list(PYTHONS)[-1])
-FEW = [folder for folder in tools.FIXTURES
-       if os.path.basename(folder) in ("real-busy", "odd-bytes", "the-10th")]
-RUNS = [(folder, version) for version in PYTHONS
-        for folder in (tools.FIXTURES if version in ENDS else FEW)]
-IDS = ["%s-%s" % (os.path.basename(folder), version) for folder, version in RUNS]
+VERSIONS = list(PYTHONS)
+FEW = ("real-busy", "odd-bytes", "the-10th")  # with every Python
 
 
-def read(folder, name):
-    with open(os.path.join(folder, name), "rb") as file:
+def expected(folder, name="expected"):
+    """What must come out of a fixture; in careful mode the same if its folder does not say."""
+    path = os.path.join(folder, name)
+    with open(path if os.path.exists(path) else os.path.join(folder, "expected"), "rb") as file:
         return file.read()
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=[pair[0] for pair in PAIRS])
-@pytest.mark.parametrize("folder", tools.FIXTURES, ids=map(os.path.basename, tools.FIXTURES))
-def test_fixture_is_what_the_pipeline_makes(folder, pair):
-    made = tools.without_unloadable(tools.Case.load(folder).reference(pair))
-    assert not tools.first_difference(made, read(folder, "expected"))
+@pytest.mark.parametrize("mode, name", [((), "expected"), (("-c",), "expected-careful")])
+@pytest.mark.parametrize("folder", FIXTURES, ids=map(os.path.basename, FIXTURES))
+def test_fixture(tmp_path, folder, mode, name):
+    host = Host.load(folder, tmp_path)
+    versions = VERSIONS if os.path.basename(folder) in FEW else {VERSIONS[0], VERSIONS[-1]}
+
+    def dry(version):
+        return version, host.run("-n", *mode, python=PYTHONS[version])
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        dry_runs = list(pool.map(dry, versions))
+    assert host.run(*mode)[:2] == (0, b"")
+    for version, done in dry_runs + [("forked", Run(0, host.read(), ""))]:
+        assert not first_difference(done.stdout, expected(folder, name)), version
+        assert done.returncode == 0
 
 
-@pytest.mark.parametrize("folder, version", RUNS, ids=IDS)
-def test_fixture(folder, version):
-    table, code, _ = tools.Case.load(folder).logcheck(PYTHONS[version])
-    assert not tools.first_difference(table, read(folder, "expected"))
-    assert code == 0
+@pytest.mark.parametrize("number", range(2 * max(len(FIXTURES), len(PAIRS))))
+def test_fixture_is_what_the_pipeline_makes(tmp_path, number):
+    """Every fixture twice, and every pair of shell and awk."""
+    folder = FIXTURES[number % len(FIXTURES)]
+    pair = PAIRS[(number + number // len(FIXTURES)) % len(PAIRS)]
+    made = without_unloadable(Host.load(folder, tmp_path).reference(pair))
+    assert not first_difference(made, expected(folder)), pair[0]
 
 
-@pytest.mark.parametrize("folder, version", RUNS, ids=IDS)
-def test_fixture_in_careful_mode(folder, version):
-    name = "expected-careful"
-    if not os.path.exists(os.path.join(folder, name)):
-        name = "expected"
-    table, code, _ = tools.Case.load(folder).logcheck(PYTHONS[version], "-c")
-    assert not tools.first_difference(table, read(folder, name))
-    assert code == 0
+def compare(hosts, made):
+    """Fail if the pipeline makes other tables of hosts ([(seed, Host)]) than logcheck.py has made
+    ([bytes]).
+    """
+    def reference(case):
+        return without_unloadable(case[1].reference(PAIRS[case[0] % len(PAIRS)]))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for (seed, _), table, other in zip(hosts, made, pool.map(reference, hosts)):
+            assert not first_difference(table, other), "seed %d, %s" % (
+                seed, PAIRS[seed % len(PAIRS)][0])
 
 
-def difference(seed, versions, pairs):
-    """Run a random case with some of the Pythons and of the pairs; what differs, or ''."""
-    case = random_cases.case(seed)
-    made = [(pair[0], tools.without_unloadable(case.reference(pair))) for pair in pairs]
-    for version in versions:
-        table, code, stderr = case.logcheck(PYTHONS[version])
-        if code != 0:
-            return "seed %d, Python %s: exit %d, %r" % (seed, version, code, stderr)
-        for pair, expected in made:
-            differs = tools.first_difference(table, expected)
-            if differs:
-                return "seed %d, Python %s, %s: %s" % (seed, version, pair, differs)
-    return ""
+def dry_run(host, seed):
+    """The table that a host's run would make. Every tenth is another Python's."""
+    version = None if seed % BATCH else VERSIONS[seed // BATCH % len(VERSIONS)]
+    done = host.run("-n", python=version and PYTHONS[version])
+    assert done.returncode == 0 and "Traceback" not in done.stderr, (seed, version, done)
+    return done.stdout
 
 
-@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + 8))
-def test_random_cases_in_large_logs(seed):
+@pytest.mark.parametrize("first", range(FIRST_SEED, FIRST_SEED + CASES, BATCH))
+def test_random_cases(first):
+    with tempfile.TemporaryDirectory() as folder:
+        hosts = [(seed, random_cases.case(seed, os.path.join(folder, str(seed))))
+                 for seed in range(first, first + BATCH)]
+        compare(hosts, [dry_run(host, seed) for seed, host in hosts])
+
+
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + 6))
+def test_random_cases_in_large_logs(tmp_path, seed):
     """Over many blocks, among lines without a word to find or as many as there were lines."""
-    case = random_cases.case(seed)
+    host = random_cases.case(seed, str(tmp_path / "host"))
     rng = random.Random(seed)
     for name in ("maillog", "authlog"):
-        lines = getattr(case, name).split(b"\n")
+        lines = host.read(name).split(b"\n")
         lines += [line[:16] + b"mail cron[1]: " + b"x" * rng.randrange(90)
                   for line in lines for _ in range(rng.choice((0, 30)))]
-        size = sum(map(len, lines)) + len(lines)
         text = []
-        for _ in range(3000000 // size):
+        for _ in range(2000000 // (sum(map(len, lines)) + len(lines))):
             rng.shuffle(lines)
             text += lines
-        setattr(case, name, b"\n".join(text))
-    table, code, stderr = case.logcheck(PYTHONS[list(PYTHONS)[seed % len(PYTHONS)]])
-    assert (code, stderr.count(b"Traceback")) == (0, 0)
-    made = case.reference(PAIRS[seed % len(PAIRS)])
-    assert not tools.first_difference(table, tools.without_unloadable(made)), "seed %d" % seed
+        host.write(name, b"\n".join(text))
+    compare([(seed, host)], [dry_run(host, seed)])
 
 
 @pytest.mark.parametrize("table", (
@@ -97,21 +105,8 @@ def test_random_cases_in_large_logs(seed):
     b"192.0.2.2\n192.0.2.1\n", b"192.0.2.1/32\n192.0.2.1\n",
     b"192.0.2.01\n192.0.2.1\n192.0.2.1 # why\n", b"-1\n0.0.0.0\n-0.0.0.1\n1\n255.255.255.255\n"
     b"1.2.3.4\n256.0.0.0/8\n1.256/9\n1.-1/9\n1.2.3.-1/9\n1.2.3.256/9\n1.2.3.4.5/9\n1.2.3\n"))
-def test_tables_on_a_quiet_night(table):
-    case = tools.Case(bruteforce=table, now=1523237400)
-    made, code, stderr = case.logcheck(sys.executable)
-    assert (code, stderr) == (0, b"")
-    assert not tools.first_difference(made, case.reference(PAIRS[0]))
-
-
-def one_of_each(seed):
-    """difference() with one Python and one pair; over the seeds all of them have their turn."""
-    version, pair = list(PYTHONS)[seed % len(PYTHONS)], PAIRS[seed // len(PYTHONS) % len(PAIRS)]
-    return difference(seed, (version,), (pair,))
-
-
-@pytest.mark.parametrize("first", range(FIRST_SEED, FIRST_SEED + BATCHES * BATCH, BATCH))
-def test_random_cases(first):
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        for differs in pool.map(one_of_each, range(first, first + BATCH)):
-            assert not differs
+def test_tables_on_a_quiet_night(empty, table):
+    empty.write("bruteforce", table)
+    made = empty.reference(PAIRS[0])
+    assert empty.run() == (0, b"", "")
+    assert not first_difference(empty.read(), made)
