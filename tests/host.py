@@ -1,0 +1,333 @@
+"""The one harness of all tests: a Host is a folder with the logs, the table and pf's table of one
+night, on which logcheck.py and the shell pipeline run.
+
+run() forks the test's own process, in which logcheck is imported already: a run takes some
+milliseconds. With python=, script= or process=True it starts a real one. Needs no pytest; the
+fixtures `host` (one address from each source) and `empty` are in conftest.py.
+"""
+import argparse  # noqa: F401 - what logcheck imports late, so that no fork has to
+import bz2  # noqa: F401
+import calendar
+import collections
+import functools
+import glob
+import gzip  # noqa: F401
+import ipaddress  # noqa: F401
+import lzma  # noqa: F401
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(HERE)
+sys.path.insert(0, TOP)
+import logcheck  # noqa: E402
+SCRIPT = os.path.join(TOP, "logcheck.py")
+REFERENCE = os.path.join(HERE, "reference.sh")
+STANDINS = os.path.join(HERE, "standins")  # date, pfctl and sendmail
+FIXTURES = sorted(path for path in glob.glob(os.path.join(TOP, "fixtures", "*"))
+                  if os.path.isdir(path))
+PATIENCE = 120  # seconds until a run counts as hanging; hardly any takes one
+
+NOW = 1523237400  # 2018-04-09 01:30:00 UTC
+STAMP = b"Apr  8 12:00:00"
+ATTACK = STAMP + b" mail sshd[1]: Failed password for root from %s port 22 ssh2\n"
+MAIL = STAMP + b" mail postfix/smtpd[1]: disconnect from unknown[%s] auth=0/1\n"
+# one address from each source, and the table that either mode makes of them
+NIGHT = {"maillog": MAIL % b"203.0.113.1", "authlog": ATTACK % b"192.0.2.1",
+         "bruteforce": b"192.0.2.200\n", "pf_table": b"   198.51.100.1\n"}
+TABLE = b"192.0.2.1\n192.0.2.200\n198.51.100.1\n203.0.113.1\n"
+SHOWN, LOADED = "-t bruteforce -T show", "-f /etc/pf.conf"  # pf's calls in the default mode
+
+# what a run has ended with: exit code (int; minus a signal's number), bytes, and str
+Run = collections.namedtuple("Run", "returncode stdout stderr")
+
+
+class Host:
+    """One night in a folder (str). maillog, authlog, bruteforce, pf_table: what the files hold
+    (bytes; None: the file is not there); now: epoch seconds or --now's text; env: what its runs
+    get in their environment besides environment()'s own.
+    """
+
+    def __init__(self, folder, maillog=b"", authlog=b"", bruteforce=b"", pf_table=b"", now=NOW,
+                 tz="UTC", days=1):
+        self.folder = str(folder)
+        self.now, self.tz, self.days, self.env = now, tz, days, {}
+        for name, text in (("maillog", maillog), ("authlog", authlog), ("bruteforce", bruteforce),
+                           ("pf-table", pf_table)):
+            if text is not None:
+                self.write(name, text)
+
+    @classmethod
+    def load(cls, fixture, folder):
+        """A copy in a folder of the night in a fixture's folder."""
+        def read(name):
+            with open(os.path.join(fixture, name), "rb") as file:
+                return file.read()
+        now = calendar.timegm(time.strptime(read("now").decode().strip(), "%Y-%m-%d %H:%M:%S"))
+        return cls(folder, read("maillog"), read("authlog"), read("bruteforce"), read("pf-table"),
+                   now)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def write(self, name, text, mode=None):
+        with open(self.path(name), "wb") as file:
+            file.write(text)
+        if mode is not None:
+            os.chmod(self.path(name), mode)
+
+    def read(self, name="bruteforce"):
+        with open(self.path(name), "rb") as file:
+            return file.read()
+
+    def names(self):
+        """What is in the folder, but for the stand-ins' notes."""
+        return sorted(set(os.listdir(self.folder)) - {"pf-log", "letters"})
+
+    def pf_calls(self):
+        """What pfctl was called with, one str each."""
+        if not os.path.exists(self.path("pf-log")):
+            return []
+        return self.read("pf-log").decode().splitlines()
+
+    def letters(self):
+        """What sendmail was given, oldest first: [(its arguments, the letter (bytes))]."""
+        return [(self.read(path.replace("letter.", "argv.")).decode().split("\n")[:-1],
+                 self.read(path))
+                for path in sorted(glob.glob(self.path("letters/letter.*")),
+                                   key=lambda path: os.stat(path).st_mtime_ns)]
+
+    def keep_tables(self, pf=(), limit=200000, etcfile="bruteforce"):
+        """From now on pfctl's stand-in has tables that stay, with room for so many entries, and a
+        ruleset, pf.conf, that loads one from etcfile. pf: its entries now (bytes).
+        """
+        os.mkdir(self.path("pf"))
+        self.write("pf/bruteforce", b"".join(b"   %s\n" % entry for entry in pf))
+        self.write("pf/limit", b"%d\n" % limit)
+        self.write("pf.conf", b'table <bruteforce> persist file "%s"\n'
+                   % os.fsencode(self.path(etcfile)))
+        self.env["PF_STATE"] = self.path("pf")
+
+    def pf(self):
+        """The entries (set of bytes) of a pf that keep_tables() has set up."""
+        return set(b"".join(line.split()) for line in self.read("pf/bruteforce").splitlines())
+
+    def environment(self, **more):
+        """The environment (dict) of a run, in which the stand-ins find what they need. None takes
+        a variable away.
+        """
+        made = {"PATH": STANDINS + ":" + os.environ["PATH"], "TZ": self.tz, "NOW": str(self.now),
+                "DAYS": str(self.days), "PF_TABLE": self.path("pf-table"),
+                "PF_LOG": self.path("pf-log"), "LETTERS": self.path("letters"),
+                "TMPDIR": self.folder}
+        made.update(self.env, **more)
+        return {name: text for name, text in made.items() if text is not None}
+
+    def arguments(self, *options):
+        """logcheck.py's command line: the host's files, where the options name no others."""
+        words = ["--now", str(self.now)]
+        if self.days != 1:
+            words += ["--days", str(self.days)]
+        for option, name in (("-m", "maillog"), ("-a", "authlog"), ("-e", "bruteforce")):
+            if option not in options:
+                words += [option, self.path(name)]
+        return words + list(options)
+
+    def run(self, *options, python=None, process=False, script=None, stdin=b"", cwd=None,
+            prepare=None, edit=None, **env):
+        """logcheck.py with further options. Returns a Run.
+
+        stdin: bytes, or an open file; prepare: a function that is called before the start, in the
+        new process; edit: constants of logcheck that an admin has set otherwise (dict; not for
+        real processes: script_with()); env: variables. From other threads than the main one,
+        which must not fork, real processes start.
+        """
+        if python or process or script or threading.current_thread() != threading.main_thread():
+            assert not edit
+            given = {"stdin": stdin} if hasattr(stdin, "fileno") else {}
+            child = self.start(*options, python=python, script=script, cwd=cwd, prepare=prepare,
+                               **dict(env, **given))
+            try:
+                out, err = child.communicate(None if given else stdin, timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.communicate()
+                raise AssertionError("hangs: %s" % (child.args,))
+            return Run(child.returncode, out or b"", text_of(err or b""))
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            source = open_stdin(stdin)
+            child = os.fork()
+            if not child:
+                code = 98
+                try:
+                    code = forked(self.arguments(*options), self.environment(**env),
+                                  (source, out.fileno(), err.fileno()), cwd or self.folder,
+                                  prepare, edit or {})
+                finally:
+                    os._exit(code)
+            os.close(source)
+            status = os.waitpid(child, 0)[1]
+            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+            out.seek(0)
+            err.seek(0)
+            return Run(code, out.read(), text_of(err.read()))
+
+    def start(self, *options, python=None, script=None, flags=("-IS",), cwd=None, prepare=None,
+              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **env):
+        """Start a real process of logcheck.py. Returns a Popen."""
+        return subprocess.Popen(
+            [python or sys.executable] + list(flags) + [script or SCRIPT]
+            + self.arguments(*options), env=self.environment(**env), cwd=cwd or self.folder,
+            stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=prepare)
+
+    def reference(self, pair):
+        """The table (bytes) that the pipeline makes with one of pairs(); the host's own stays."""
+        _, shell, awk = pair
+        with tempfile.TemporaryDirectory() as folder:
+            table = os.path.join(folder, "bruteforce")
+            with open(table, "wb") as file:
+                text = self.read()
+                # README, DIFFERENCES: logcheck.py does not glue the next entry to such a line
+                file.write(text + b"\n" if text and not text.endswith(b"\n") else text)
+            os.symlink(awk, os.path.join(folder, "awk"))
+            subprocess.run(shell + [REFERENCE], check=True, stdin=subprocess.DEVNULL,
+                           env=self.environment(
+                               PATH=":".join((STANDINS, folder, os.environ["PATH"])),
+                               MAILLOG=self.path("maillog"), AUTHLOG=self.path("authlog"),
+                               ETCFILE=table, TMPDIR=folder, PF_LOG=""))
+            with open(table, "rb") as file:
+                return file.read()
+
+
+def open_stdin(stdin):
+    """A new descriptor to read stdin (bytes, or an open file) from."""
+    if hasattr(stdin, "fileno"):
+        return os.dup(stdin.fileno())
+    if not stdin:
+        return os.open(os.devnull, os.O_RDONLY)
+    assert len(stdin) <= 65536, "does not fit into a pipe"
+    source, end = os.pipe()
+    os.write(end, stdin)
+    os.close(end)
+    return source
+
+
+def text_of(said):
+    """What was said on stderr (bytes) as str."""
+    return said.decode("ascii", "backslashreplace")
+
+
+def forked(args, environment, descriptors, cwd, prepare, edit):
+    """In a forked process, do what a new one does that runs logcheck.py. Returns the exit code; 99
+    if logcheck raised what a real process would say in one line.
+    """
+    signal.alarm(PATIENCE)
+    for name in ("HUP", "TERM", "CHLD", "ALRM"):
+        signal.signal(getattr(signal, "SIG" + name), signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    os.chdir(cwd)
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+    sys.stdin = open(0, closefd=False)
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))
+    if prepare:
+        prepare()
+    vars(logcheck).update(edit)
+    sys.argv = [SCRIPT] + args
+    try:
+        try:
+            code = logcheck.run()
+        except SystemExit as end:
+            code = end.code or 0
+        sys.stdout.flush()
+        return code
+    except BaseException:
+        traceback.print_exc()
+        return 99
+    finally:
+        sys.stderr.flush()
+
+
+# What is on this machine
+
+@functools.lru_cache(None)
+def pythons():
+    """Every Python 3.6 or later found, each minor version once: {version (str): path}."""
+    found = {"%d.%d" % sys.version_info[:2]: sys.executable}
+    places = []
+    for root in (os.environ.get("PYENV_ROOT", ""), os.path.expanduser("~/.pyenv")):
+        places += sorted(glob.glob(os.path.join(root, "versions", "3.*", "bin")))
+    places += os.environ.get("PATH", "").split(":") + ["/usr/bin", "/usr/local/bin"]
+    for place in places:
+        for path in glob.glob(os.path.join(place, "python3.*")):
+            name = re.match(r"python(3\.[0-9]+)\Z", os.path.basename(path))
+            if name and int(name.group(1)[2:]) >= 6 and name.group(1) not in found:
+                # a shim of a Python that is not there answers with an error
+                done = subprocess.run([path, "-IS", "-c", "import sys; print(sys.executable)"],
+                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                if done.returncode == 0:
+                    found[name.group(1)] = os.fsdecode(done.stdout.strip())
+    return dict(sorted(found.items(), key=lambda item: int(item[0][2:])))
+
+
+@functools.lru_cache(None)
+def pairs():
+    """Every pair of a shell and an awk found: [(name, shell's command (list), awk's path)]."""
+    shells = [(name, command) for name, command in (
+        ("dash", ["dash"]), ("bash", ["bash", "--posix"]), ("mksh", ["mksh"]), ("ksh93", ["ksh93"]),
+        ("busybox", ["busybox", "sh"])) if shutil.which(command[0])]
+    awks = [awk for awk in ("mawk", "gawk", "original-awk", "busybox") if shutil.which(awk)]
+    return [("%s+%s" % (shell, awk), command, shutil.which(awk))
+            for shell, command in shells or [("sh", ["sh"])] for awk in awks or ["awk"]]
+
+
+def script_with(folder, name, number):
+    """A copy in a folder of the script in which an admin has set a constant (str) to a number.
+    Returns its path.
+    """
+    with open(SCRIPT) as file:
+        text, count = re.subn(r"(?m)^%s = [^#\n]*" % name, "%s = %d  " % (name, number),
+                              file.read())
+    assert count == 1
+    path = os.path.join(str(folder), "logcheck-%s.py" % name)
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, 0o755)
+    return path
+
+
+# Tables
+
+def loadable(entry):
+    """Whether pf can load an entry (bytes), as far as it is made of digits and dots alone."""
+    if entry.strip(b"0123456789."):
+        return True
+    parts = entry.split(b".")
+    return len(parts) <= 4 and all(part and len(part.lstrip(b"0")) <= 3 and int(part) <= 255
+                                   for part in parts)
+
+
+def without_unloadable(table):
+    """What logcheck.py makes of the pipeline's table (bytes): it leaves out what pf refuses."""
+    return b"".join(line + b"\n" for line in table.split(b"\n")[:-1] if loadable(line))
+
+
+def first_difference(one, other):
+    """The first line in which two tables (bytes) differ, or an empty str."""
+    one, other = one.split(b"\n"), other.split(b"\n")
+    for number in range(max(len(one), len(other))):
+        lines = [lines[number] if number < len(lines) else None for lines in (one, other)]
+        if lines[0] != lines[1]:
+            return "line %d: %r, expected %r" % (number + 1, lines[0], lines[1])
+    return ""
