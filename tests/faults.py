@@ -64,7 +64,7 @@ class Scene:
             host.write(TEMPORARY, LEFTOVER)
         if self.pf:
             host.keep_tables(PF)
-        host.options = self.options + (("-f", host.path("pf.conf")) if self.pf else ("--no-pf",))
+        host.options = self.options + (() if self.pf else ("--no-pf",))
         host.script, host.listing = script, set(host.names())
         return host
 

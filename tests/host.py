@@ -110,7 +110,7 @@ class Host:
         ruleset, pf.conf, that loads one from etcfile. pf: its entries now (bytes).
         """
         os.mkdir(self.path("pf"))
-        self.write("pf/bruteforce", b"".join(b"   %s\n" % entry for entry in pf))
+        self.pf_holds(*pf)
         self.write("pf/limit", b"%d\n" % limit)
         self.write("pf.conf", b'table <bruteforce> persist file "%s"\n'
                    % os.fsencode(self.path(etcfile)))
@@ -119,6 +119,11 @@ class Host:
     def pf(self):
         """The entries (set of bytes) of a pf that keep_tables() has set up."""
         return set(b"".join(line.split()) for line in self.read("pf/bruteforce").splitlines())
+
+    def pf_holds(self, *entries):
+        """Give that pf these entries (bytes)."""
+        self.write("pf/bruteforce", b"".join(
+            b"  %s%s\n" % (b" " * (entry[:1] != b"!"), entry) for entry in entries))
 
     def environment(self, **more):
         """The environment (dict) of a run, in which the stand-ins find what they need. None takes
@@ -132,8 +137,12 @@ class Host:
         return {name: text for name, text in made.items() if text is not None}
 
     def arguments(self, *options):
-        """logcheck.py's command line: the host's files, where the options name no others."""
+        """logcheck.py's command line: the host's files, where the options name no others, and the
+        ruleset of keep_tables().
+        """
         words = ["--now", str(self.now)]
+        if "PF_STATE" in self.env:
+            words += ["-f", self.path("pf.conf")]
         if self.days != 1:
             words += ["--days", str(self.days)]
         for option, name in (("-m", "maillog"), ("-a", "authlog"), ("-e", "bruteforce")):
