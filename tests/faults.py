@@ -1,8 +1,6 @@
 """`make faults`: each system call of a run fails with each error that it can have, and is the last
-thing that the run does (SIGKILL, SIGTERM). strace does that, on Linux.
-
-A scene more is a line in SCENES. test_faults.py uses the scenes and judge() too, on the calls on
-our own files alone and without strace.
+thing that the run does (SIGKILL, SIGTERM), on Linux with strace. A scene more is a line in SCENES.
+test_faults.py uses the scenes and judge() too, on calls on our own files and without strace.
 """
 import concurrent.futures
 import contextlib
@@ -10,7 +8,6 @@ import itertools
 import os
 import py_compile
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -33,9 +30,8 @@ def log(addresses, line=LEFT):
 
 def table(*sources):
     """The table (bytes) that holds the entries of all the sources (lists of bytes)."""
-    def key(entry):
-        return [int(part) for part in entry.split(b".")] if b"#" not in entry else []
-    return b"".join(entry + b"\n" for entry in sorted(set().union(*sources), key=key))
+    return b"".join(entry + b"\n" for entry in sorted(set().union(*sources), key=lambda entry: [
+        int(part) for part in entry.split(b".") if part.isdigit()]))
 
 
 class Scene:
@@ -56,7 +52,7 @@ class Scene:
             table(old, *some) for count in range(len(sources))
             for some in itertools.combinations(sources, count)])
 
-    def host(self, folder, script=SCRIPT):
+    def host(self, folder):
         """The scene's Host, in a new folder (str)."""
         os.mkdir(folder)
         host = Host(folder, log(MAIL), log(AUTH, ATTACK), self.before)
@@ -65,7 +61,7 @@ class Scene:
         if self.pf:
             host.keep_tables(PF)
         host.options = self.options + (() if self.pf else ("--no-pf",))
-        host.script, host.listing = script, set(host.names())
+        host.listing = set(host.names())
         return host
 
 
@@ -92,18 +88,16 @@ SCENES = {
 
 def judge(scene, host, code, stderr, killed, run, lines):
     """What is wrong after a run with a fault (list of str). killed: whether that was SIGKILL; run:
-    makes a run without a fault, and returns exit code and stderr (str); lines: how many may be on
-    stderr if the run has failed; empty: anything may.
+    makes a run without a fault, and returns exit code and stderr (str); lines: how many there may
+    be on stderr if the run has failed, or empty: anything may.
     """
     def look():
         made = host.read() if os.path.exists(host.path("bruteforce")) else None
         return undated(made), set(host.names()), re.sub(
             "logcheck: .*: was not there and has been made\n", "", stderr)
     wrong, (made, names, said) = [], look()
-    if made not in scene.tables:
-        wrong.append("table: %r" % made)
-    if code == 0 and made != scene.after:
-        wrong.append("exit 0 with the table %r" % made)
+    if made not in scene.tables or code == 0 and made != scene.after:
+        wrong.append("exit %d with the table %r" % (code, made))
     if killed:
         code, stderr = run()
         made, names, said = look()
@@ -122,13 +116,13 @@ def judge(scene, host, code, stderr, killed, run, lines):
                 re.match("logcheck: .+: .+", line) for line in said)):
             wrong.append("exit %d, stderr: %r" % (code, stderr))
     if scene.pf and host.pf() != scene.after_pf and (code == 0 or killed or host.pf() not in (
-            set(PF), {entry for entry in made.splitlines() if b"#" not in entry})):
+            set(PF), {entry for entry in (made or b"").splitlines() if b"#" not in entry})):
         wrong.append("exit %d, and pf has %s" % (code, host.pf()))
     return wrong
 
 
-# The errors of ENOSPC, EIO, EINTR, EACCES and ENOMEM that calls can return (their manual pages; a
-# network file system returns what its server says); all but EINTR are tried on calls not named here.
+# The errors of ENOSPC, EIO, EINTR, EACCES and ENOMEM that calls can return: their manual pages; a
+# network file system returns what its server says. Calls not named here get UNKNOWN.
 ERRORS = {name: errors.split() for names, errors in (line.split(": ") for line in """\
 openat: EACCES ENOSPC EIO EINTR ENOMEM
 write fsync: ENOSPC EIO EINTR
@@ -141,17 +135,18 @@ flock poll select: EINTR ENOMEM
 pipe2 mmap mremap munmap mprotect vfork fork clone clone3: ENOMEM
 brk rt_sigaction rt_sigprocmask sigaltstack umask exit_group getpid gettid: """.split("\n"))
           for name in names.split()}
-UNKNOWN = "ENOSPC EIO EACCES ENOMEM".split()
+UNKNOWN = ["ENOSPC", "EIO", "EACCES", "ENOMEM"]
 # what a full or dying disk answers, it answers again
 LASTING = {"write": ["ENOSPC", "EIO"], "fsync": ["EIO"], "openat": ["ENOSPC"], "rename": ["EIO"]}
 
 
 def start(host, *words):
     """A run on a Host, words before its command line. Returns exit code and stderr (str)."""
-    with subprocess.Popen(list(words) + [sys.executable, "-IS", host.script] + host.arguments(
-            *host.options), env=host.environment(), cwd=host.folder, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
-        stderr = child.communicate(timeout=PATIENCE)[1].decode("latin-1")
+    child = subprocess.Popen(
+        list(words) + [sys.executable, "-IS", Scene.script] + host.arguments(*host.options),
+        env=host.environment(), cwd=host.folder, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    stderr = child.communicate(timeout=PATIENCE)[1].decode("latin-1")
     with contextlib.suppress(ProcessLookupError):
         for _ in range(100):  # the pfctl of a run that has ended may still be at work
             os.killpg(child.pid, 0)
@@ -159,19 +154,18 @@ def start(host, *words):
     return child.returncode, stderr
 
 
-def faults(scene_name, script, folder):
-    """The faults to inject into a scene's own calls: [(scene's name, script, strace's expression,
-    whether main() has begun)]. Python's start, before it opens the script, is not ours; while it
-    imports its library, before main(), one fault a call is enough.
+def faults(scene_name, folder):
+    """The faults to inject into a scene's calls from where Python opens the script: [(scene's name,
+    strace's expression, whether main() has begun)]. Before main() one fault a call is enough.
     """
     scene, trace = SCENES[scene_name], folder + ".trace"
-    start(scene.host(folder, script), "strace", "-y", "-o", trace, *scene.always)
+    start(scene.host(folder), "strace", "-y", "-o", trace, *scene.always)
     with open(trace, encoding="latin-1") as file:
         lines = [line for line in file if re.match(r"[a-z][a-z0-9_]*\(", line)]
 
     def first(word, behind):
         return next(at for at, line in enumerate(lines) if at > behind and word in line)
-    opened = first(script, 0)  # behind strace's own execve
+    opened = first(Scene.script, 0)  # behind strace's own execve
     begun = first('"/dev/null"', opened)
     at_table = first("/bruteforce", begun)
     wanted = {"all": range(opened + 1, len(lines)), "logs": range(begun, at_table),
@@ -181,26 +175,25 @@ def faults(scene_name, script, folder):
         name = line[:line.index("(")]
         seen[name] = seen.get(name, 0) + 1
         kinds = ["error=%s:when=%d" % (error, seen[name]) for error in ERRORS.get(name, UNKNOWN)]
-        if at < begun:
-            kinds = kinds[:1]
-        else:
+        if at >= begun:
             kinds += ["signal=%s:when=%d" % (kind, seen[name]) for kind in ("KILL", "TERM")]
             if scene_name == "a night":
                 kinds += ["error=%s:when=%d+" % (error, seen[name])
                           for error in LASTING.get(name, ())]
         if at in wanted:
-            found += [(scene_name, script, name + ":" + kind, at >= begun) for kind in kinds]
+            found += [(scene_name, name + ":" + kind, at >= begun)
+                      for kind in kinds[:None if at >= begun else 1]]
     return found
 
 
-def inject(scene_name, script, fault, begun):
+def inject(scene_name, fault, begun):
     """Make a run with a fault. Returns whether it got to it, and what is wrong (list of str)."""
     scene = SCENES[scene_name]
     with tempfile.TemporaryDirectory() as top:
-        host, trace = scene.host(os.path.join(top, "host"), script), os.path.join(top, "trace")
+        host, trace = scene.host(os.path.join(top, "host")), os.path.join(top, "trace")
         # exec is a call of Python's child: strace counts anew in each process that it follows
-        code, stderr = start(host, "strace", "-o", trace, "-e", "trace=" + fault.split(":")[0], "-e",
-                             "inject=" + fault, *scene.always + ["-f"] * ("execve" in fault))
+        code, stderr = start(host, "strace", "-o", trace, "-e", "trace=" + fault.split(":")[0],
+                             "-e", "inject=" + fault, *scene.always + ["-f"] * ("execve" in fault))
         least = 0 if "TERM" in fault or re.match(r"write:.*\+", fault) else 1
         wrong = judge(scene, host, code, stderr, "KILL" in fault, lambda: start(host),
                       range(least, 6 if "+" in fault else 4) if begun else ())
@@ -213,24 +206,23 @@ def inject(scene_name, script, fault, begun):
 
 def main():
     """Inject all faults. Returns the exit code, 1 if any is wrong."""
-    if not shutil.which("strace") or subprocess.call(
-            ["strace", "-o", "/dev/null", "-e", "inject=chdir:error=EIO", "true"]):
+    if os.system("strace -o /dev/null -e inject=chdir:error=EIO true"):
         print("skipped: needs strace that may trace and inject")
         return 0
     with tempfile.TemporaryDirectory() as top:
         # as good as the script itself, and in half of its time
-        script = py_compile.compile(SCRIPT, os.path.join(top, "logcheck.pyc"))
-        todo = [("a night", script, "execve:%s:when=1" % kind, True)
+        Scene.script = py_compile.compile(SCRIPT, os.path.join(top, "logcheck.pyc"))
+        todo = [("a night", "execve:%s:when=1" % kind, True)
                 for kind in ("error=EACCES", "error=EIO", "error=ENOMEM", "signal=KILL")]
         for scene_name in SCENES:
-            todo += faults(scene_name, script, os.path.join(top, scene_name))
+            todo += faults(scene_name, os.path.join(top, scene_name))
         with concurrent.futures.ThreadPoolExecutor(2 * os.cpu_count()) as pool:
             ends = list(pool.map(inject, *zip(*todo)))
     wrong = [what for _, some in ends for what in some]
-    reached = [fault for (_, _, fault, _), (hit, _) in zip(todo, ends) if hit]
+    kinds = [kind for (_, fault, _), (reached, _) in zip(todo, ends) if reached
+             for kind in ("error", "KILL", "TERM") if kind in fault]
     print("\n".join(wrong + ["%d faults injected (%d errors, %d SIGKILL, %d SIGTERM), %d wrong" % (
-        len(reached), *(sum(kind in fault for fault in reached)
-                        for kind in ("error", "KILL", "TERM")), len(wrong))]))
+        len(kinds), kinds.count("error"), kinds.count("KILL"), kinds.count("TERM"), len(wrong))]))
     return int(bool(wrong))
 
 
