@@ -33,7 +33,7 @@ fuzz:
 	@$(PYTHON) tests/fuzz.py $(N)
 
 faults:
-	@$(PYTHON) tests/test_faults.py
+	@$(PYTHON) tests/faults.py
 
 mutate:
 	@$(PYTHON) tests/mutate.py $(N)
