@@ -81,7 +81,7 @@ def run(*command, timeout=60, **options):
             child.terminate()       # and wait: nobody breaks off apt
             raise
     if child.returncode:
-        raise RuntimeError("%s: %s" % (" ".join(command), said))
+        raise RuntimeError("%s:\n%s" % (" ".join(command), said))
     return said
 
 
