@@ -156,7 +156,7 @@ class Host:
 
         stdin: bytes, or an open file; prepare: a function that is called before the start, in the
         new process; edit: constants of logcheck that an admin has set otherwise (dict; not for
-        real processes: script_with()); env: variables. From other threads than the main one,
+        real processes); env: variables. From other threads than the main one,
         which must not fork, real processes start.
         """
         if python or process or script or threading.current_thread() != threading.main_thread():
@@ -305,34 +305,16 @@ def pairs():
             for shell, command in shells or [("sh", ["sh"])] for awk in awks or ["awk"]]
 
 
-def script_with(folder, name, number):
-    """A copy in a folder of the script in which an admin has set a constant (str) to a number.
-    Returns its path.
-    """
-    with open(SCRIPT) as file:
-        text, count = re.subn(r"(?m)^%s = [^#\n]*" % name, "%s = %d  " % (name, number),
-                              file.read())
-    assert count == 1
-    path = os.path.join(str(folder), "logcheck-%s.py" % name)
-    with open(path, "w") as file:
-        file.write(text)
-    os.chmod(path, 0o755)
-    return path
-
-
 # Tables
 
-def loadable(entry):
-    """Whether pf can load an entry (bytes), as far as it is made of digits and dots alone."""
-    if entry.strip(b"0123456789."):
-        return True
-    parts = entry.split(b".")
-    return len(parts) <= 4 and all(part and len(part.lstrip(b"0")) <= 3 and int(part) <= 255
-                                   for part in parts)
-
-
 def without_unloadable(table):
-    """What logcheck.py makes of the pipeline's table (bytes): it leaves out what pf refuses."""
+    """What logcheck.py makes of the pipeline's table (bytes): it leaves out what is made of digits
+    and dots alone and pf cannot load.
+    """
+    def loadable(entry):
+        parts = entry.split(b".")
+        return entry.strip(b"0123456789.") or len(parts) <= 4 and all(
+            part and len(part.lstrip(b"0")) <= 3 and int(part) <= 255 for part in parts)
     return b"".join(line + b"\n" for line in table.split(b"\n")[:-1] if loadable(line))
 
 
