@@ -541,7 +541,9 @@ def generations(path, since, night, seen):
         else:
             logs.insert(0, (name, attempt(name)))
     for name, log in logs:
-        about = os.fstat(log.fileno()) if log else None
+        about = None
+        with contextlib.suppress(OSError):
+            about = os.fstat(log.fileno()) if log else None
         if about and stat.S_ISREG(about.st_mode):
             if (about.st_dev, about.st_ino) in seen:
                 log.close()
@@ -1238,8 +1240,11 @@ def parse(args):
                       % visible(os.fsencode(message)).encode())
             sys.exit(2)
 
+        def _get_option_tuples(self, text):  # allow_abbrev=False, before Python 3.8 not for -cv
+            return [] if text.startswith("--") else super()._get_option_tuples(text)
+
     parser = Parser(
-        prog="logcheck.py", allow_abbrev=False, add_help=False,
+        prog="logcheck.py", add_help=False,
         argument_default=argparse.SUPPRESS,
         formatter_class=lambda prog: argparse.HelpFormatter(prog, 2, 22, 79),
         description="Put the attackers that maillog and authlog name into pf's table.",
@@ -1394,7 +1399,7 @@ def made_and_locked(path):
     try:
         fd, ours = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), True
     except FileExistsError:
-        ours = False
+        fd, ours = None, False
     try:
         if not ours:
             if stat.S_ISLNK(os.lstat(path).st_mode):
@@ -1408,13 +1413,14 @@ def made_and_locked(path):
     except BlockingIOError:
         time.sleep(0.05)  # another run is at work, or takes ours for a leftover
     except FileNotFoundError:
-        return None  # another run was faster
+        pass  # another run was faster
     except OSError as error:
-        if ours:
+        if ours and stands(fd, path):
             os.unlink(path)
-            raise
-        raise OSError(error.errno, "%s is in the way: %s" % (path, error.strerror))
-    os.close(fd)
+        raise OSError(error.errno, error.strerror if ours else
+                      "%s is in the way: %s" % (path, error.strerror))
+    if fd is not None:
+        os.close(fd)
     return None
 
 

@@ -389,7 +389,7 @@ def test_install(tmp_path, version, program, more, where):
         assert running.read() == b"another"
     assert code == 0 and re.sub("warning: .*\n", "", err) == "" and "/etc/daily.local" in out
     assert re.findall("(?m)^    (.*)$", out) == [
-        line.replace(DEFAULT, "/" + where) for line in (DEFAULT, STEPS[-1])]
+        line.replace(DEFAULT, "/" + where) for line in (STEPS[-1], DEFAULT)]
     (name, (mode, text)), = files(tmp_path / "stage").items()
     assert (name, mode) == (where, 0o100755)
     first, rest = text.split(b"\n", 1)

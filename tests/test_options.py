@@ -248,6 +248,23 @@ def test_mask6(host):
         assert code == 0 and [line for line in out.split(b"\n") if b":" in line] == networks
 
 
+@pytest.mark.parametrize("count", (20, 21, 10000))
+def test_many_unloadable_entries_are_few_lines(host, count):
+    host.write("maillog", MAIL % b"203.0.113.1" + b"".join(
+        MAIL % (b"999.%d.%d.1" % (number >> 8, number & 255)) for number in range(count)))
+    run = host.run()
+    assert (run.returncode, host.read(), run.stderr.count("\n")) == (0, TABLE, min(count, 21))
+    assert ("%d more" % (count - 20) in run.stderr) == (count > 20)
+
+
+# noon of the day before is within the last day nearly everywhere; 14 hours east of Greenwich the
+# last day began at 15:30
+@pytest.mark.parametrize("zone", ("UTC", "", ":nonsense", "/etc/passwd", "XYZ-14"))
+def test_time_zone_changes_only_the_range(host, zone):
+    assert host.run(TZ=zone) == (0, b"", "")
+    assert (host.read() == TABLE) == (zone != "XYZ-14")
+
+
 # Wrong usage
 
 WRONG = [  # the words, and what is said about them
@@ -264,7 +281,7 @@ NO_ADDRESS = ["", " ", "a b", " a", "a ", "a\tb", "a\nb", "a\n", "\n", "a\nBcc: 
 
 
 @pytest.mark.parametrize("options, word", [(words.split(), word) for words, word in WRONG] + [
-    (["--mail=" + address], "") for address in NO_ADDRESS])
+    (["--mail=" + address], "") for address in NO_ADDRESS] + [(["-e", ""], "not a file name")])
 def test_wrong_usage(host, options, word):
     code, out, err = host.run(*options)
     assert (code, out) == (2, b"") and is_untouched(host)
