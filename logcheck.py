@@ -847,7 +847,7 @@ LEAD = rb"(?P<lead>(?:(?P<session>[0-9a-f]{16}) |(?P<n>\d{1,6}) (?=more auth))?)
 HOST = re.compile(STAMP_AND_HOST)
 REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\])?: )?"
                       rb"last message repeated (?P<times>\d{1,6}) times?")
-NEAR = 65536  # bytes before it in which the line is looked for that syslogd repeats
+NEAR = 16384  # bytes before it in which the line is looked for that syslogd repeats
 BELIEVED = 10  # attempts that one line may state: Dovecot can be made to log a typed line
 GUESSED = 1000  # failures for each login from which on somebody has guessed a password
 
@@ -943,13 +943,15 @@ class Court:
 
     evidence: {peer (bytes), an address or IPv6 network: {rule: how often}}; first: {(peer, rule):
     line}, kept only for a report; peers: {address as logged: peer, or None if it can be none};
-    sessions: {(host, session): address as logged}; before: the end of the block before (bytes).
+    sessions: {(host, session): address as logged}; before: the end of the block before (bytes);
+    repeated: {host: the line that syslogd repeated last}.
     """
 
     def __init__(self, options, days):
         self.options, self.days = options, days
         self.keep_lines = options.verbose or options.mail
-        self.evidence, self.first, self.peers, self.sessions, self.before = {}, {}, {}, {}, b""
+        self.evidence, self.first, self.peers = {}, {}, {}
+        self.sessions, self.repeated, self.before = {}, {}, b""
         self.rules, words = by_beginning()
         self.search = re.compile(words, re.MULTILINE).finditer
         self.search_repeats = re.compile(
@@ -987,7 +989,7 @@ class Court:
         else:
             return False
         if head["times"]:
-            times, end = times * int(head["times"]), text.rfind(b"]", end - 2, end)
+            times, end = times * int(head["times"]), text.rfind(b"]", end - 1, end)
         for rule in rules:
             found = rule.match(text, begin, end)
             if not found:
@@ -1015,15 +1017,20 @@ class Court:
         says something of a peer.
         """
         repeated = REPEATED.match(block, start, end)
-        if repeated:
-            before = self.before + b"\n" + block[max(0, start - NEAR):start]
-            for line in reversed(before[-NEAR:].split(b"\n")):
-                host = HOST.match(line)
-                if host and host["host"] == repeated["host"] and not REPEATED.match(line):
-                    hit = next(self.search(line), None)
-                    return bool(hit) and self.testify(line, 0, len(line), hit,
-                                                      int(repeated["times"]))
-        return False
+        if not repeated:
+            return False
+        host, text = repeated["host"], self.before + b"\n" + block[max(0, start - NEAR):start]
+        for line in reversed(text[-NEAR:].split(b"\n")):
+            found = HOST.match(line)
+            if found and found["host"] == host:
+                if not REPEATED.match(line):  # else it is repeated once more
+                    self.repeated[host] = line
+                break
+        else:
+            return False
+        line = self.repeated.get(host, b"")
+        hit = next(self.search(line), None)
+        return bool(hit) and self.testify(line, 0, len(line), hit, int(repeated["times"]))
 
     def record(self, rule, logged, times, line):
         """Note that a rule told so many times of an address as logged (bytes), and the first line
