@@ -828,7 +828,8 @@ DAEMONS = {
              rb"(?:(?:error|fatal): )?(?:[\w./@~+-]{1,200}(?::\d{1,6})?: )??"),
     "postfix": (rb"(?!\S*/(?:submissions?|smtps)/)[\w./-]*/(?:smtpd|postscreen)",
                 rb"(?:\w{4,20}: )?"),
-    "submission": (rb"[\w./-]*/(?:submissions?|smtps)/smtpd", rb"(?:\w{4,20}: )?"),
+    "submission": (rb"[\w./-]*/(?:submissions?|smtps)/(?:[\w.-]+/)*"
+                   rb"(?:smtpd|postscreen)", rb"(?:\w{4,20}: )?"),
     "dovecot": (
         rb"(?:dovecot(?:-auth)?|auth(?:-worker)?|(?:imap|pop3|managesieve|submission)-login)",
         rb"(?:[\w-]+-login: |auth(?:-worker)?(?:\(\d+\))?: )?(?:(?:Info|Warning|Error): )?"
@@ -841,7 +842,8 @@ STAMP_AND_HOST = (rb"(?:[A-Z].{14}|[\d-]{10}[T ]\S+) (?:<[\w.]+> )?(?:(?P<host>\
                   rb"(?:<[\w.]+> )?")
 # behind the program: its number, Solaris' [ID ...], and rsyslog's way to say that it said the same
 # N times
-SOLARIS, RSYSLOG = rb"\[ID [^]]{1,40}\] ", rb"message repeated (?P<times>\d{1,6}) times: \[ "
+SOLARIS = rb"\[ID \d{1,9} [\w.]{1,30}\] "
+RSYSLOG = rb"message repeated (?P<times>\d{1,6}) times: \[ "
 # what stands before a beginning and matters: OpenSMTPD's session, a number of attempts
 LEAD = rb"(?P<lead>(?:(?P<session>[0-9a-f]{16}) |(?P<n>\d{1,6}) (?=more auth))?)"
 HOST = re.compile(STAMP_AND_HOST)
@@ -943,15 +945,14 @@ class Court:
 
     evidence: {peer (bytes), an address or IPv6 network: {rule: how often}}; first: {(peer, rule):
     line}, kept only for a report; peers: {address as logged: peer, or None if it can be none};
-    sessions: {(host, session): address as logged}; before: the end of the block before (bytes);
-    repeated: {host: the line that syslogd repeated last}.
+    sessions: {(host, session): address as logged}; before: the end of the text before (bytes).
     """
 
     def __init__(self, options, days):
         self.options, self.days = options, days
         self.keep_lines = options.verbose or options.mail
         self.evidence, self.first, self.peers = {}, {}, {}
-        self.sessions, self.repeated, self.before = {}, {}, b""
+        self.sessions, self.before = {}, b""
         self.rules, words = by_beginning()
         self.search = re.compile(words, re.MULTILINE).finditer
         self.search_repeats = re.compile(
@@ -975,7 +976,7 @@ class Court:
                 if part(block[start:start + 10]) or self.days.holds(block[start:end]):
                     tally.in_range += (self.testify(block, start, end, hit) if hit["begin"]
                                        else self.repeat(block, start, end))
-        self.before = block[-NEAR:]
+        self.before = (self.before + b"\n" + block[-NEAR:])[-NEAR:]
 
     def testify(self, text, start, end, hit, times=1):
         """Take what the line from start to end (int) of a text (bytes) says, so many times; hit is
@@ -1017,20 +1018,16 @@ class Court:
         says something of a peer.
         """
         repeated = REPEATED.match(block, start, end)
-        if not repeated:
-            return False
-        host, text = repeated["host"], self.before + b"\n" + block[max(0, start - NEAR):start]
-        for line in reversed(text[-NEAR:].split(b"\n")):
-            found = HOST.match(line)
-            if found and found["host"] == host:
-                if not REPEATED.match(line):  # else it is repeated once more
-                    self.repeated[host] = line
-                break
-        else:
-            return False
-        line = self.repeated.get(host, b"")
-        hit = next(self.search(line), None)
-        return bool(hit) and self.testify(line, 0, len(line), hit, int(repeated["times"]))
+        if repeated:
+            text = b"\n" + self.before + b"\n" + block[max(0, start - NEAR):start]
+            # the first piece is empty or the end of a line: typed text, perhaps
+            for line in reversed(text[-NEAR:].split(b"\n")[1:]):
+                host = HOST.match(line)
+                if host and host["host"] == repeated["host"] and not REPEATED.match(line):
+                    hit = next(self.search(line), None)
+                    return bool(hit) and self.testify(line, 0, len(line), hit,
+                                                      int(repeated["times"]))
+        return False
 
     def record(self, rule, logged, times, line):
         """Note that a rule told so many times of an address as logged (bytes), and the first line
