@@ -828,8 +828,8 @@ DAEMONS = {
              rb"(?:(?:error|fatal): )?(?:[\w./@~+-]{1,200}(?::\d{1,6})?: )??"),
     "postfix": (rb"(?!\S*/(?:submissions?|smtps)/)[\w./-]*/(?:smtpd|postscreen)",
                 rb"(?:\w{4,20}: )?"),
-    "submission": (rb"[\w./-]*/(?:submissions?|smtps)/(?:[\w.-]+/)*"
-                   rb"(?:smtpd|postscreen)", rb"(?:\w{4,20}: )?"),
+    "submission": (rb"[\w./-]*/(?:submissions?|smtps)/(?:[\w.-]+/)*(?:smtpd|postscreen)",
+                   rb"(?:\w{4,20}: )?"),
     "dovecot": (
         rb"(?:dovecot(?:-auth)?|auth(?:-worker)?|(?:imap|pop3|managesieve|submission)-login)",
         rb"(?:[\w-]+-login: |auth(?:-worker)?(?:\(\d+\))?: )?(?:(?:Info|Warning|Error): )?"
@@ -1018,15 +1018,15 @@ class Court:
         says something of a peer.
         """
         repeated = REPEATED.match(block, start, end)
-        if repeated:
-            text = b"\n" + self.before + b"\n" + block[max(0, start - NEAR):start]
-            # the first piece is empty or the end of a line: typed text, perhaps
-            for line in reversed(text[-NEAR:].split(b"\n")[1:]):
-                host = HOST.match(line)
-                if host and host["host"] == repeated["host"] and not REPEATED.match(line):
-                    hit = next(self.search(line), None)
-                    return bool(hit) and self.testify(line, 0, len(line), hit,
-                                                      int(repeated["times"]))
+        if not repeated:
+            return False
+        text = b"\n" + self.before + b"\n" + block[max(0, start - NEAR):start]
+        # the first piece is empty or the end of a line: typed text, perhaps
+        for line in reversed(text[-NEAR:].split(b"\n")[1:]):
+            head = HOST.match(line)
+            if head and head["host"] == repeated["host"] and not REPEATED.match(line):
+                hit = next(self.search(line), None)
+                return bool(hit) and self.testify(line, 0, len(line), hit, int(repeated["times"]))
         return False
 
     def record(self, rule, logged, times, line):
@@ -1221,8 +1221,8 @@ OPTIONS = (
            "else; may be repeated"),
     option("--mask6", metavar="LEN", type=number(32, 128),
            help="with -c: IPv6 peers are judged as networks of LEN bits; %d" % MASK6),
-    option("--mail", metavar="ADDRESS", type=checked("a mail address", re.compile(
-        r"[\w.+=%!/@][\w.+=%!/@-]*\Z", re.ASCII).match),
+    option("--mail", metavar="ADDRESS", type=checked("a mail address", lambda text: re.match(
+        r"[\w.+=%!/@][\w.+=%!/@-]*\Z", text, re.ASCII)),
            help="when addresses were added, send the report there"),
     option("--no-pf", action="store_true", help="neither ask pf for its table nor load it"),
     option("--now", metavar="TIME", type=checked("a time (YYYY-MM-DD HH:MM)", bool, moment),

@@ -4,10 +4,11 @@ run the tests on every copy: a fault that no test finds is a hole in the tests.
 usage: mutate.py N [SEED]
 
 The kinds: a comparison turned, a condition negated, a number off by one (from 1000 on doubled), a
-statement dropped, `and` for `or`, True for False; texts stay as they are. Each copy stands in a tree of its own, with
-the tests beside it, which run with this Python alone, those first that look at its part of the
-program. What hangs counts as found. Prints the seed, each survivor with its line, and how many were
-found. Needs Python 3.8, and pytest as the tests do. Exit: 0 if 95% were found, else 1.
+statement dropped, `and` for `or`, True for False; texts stay as they are. Each copy stands in a
+tree of its own, with the tests beside it, which run with this Python alone, those first that look
+at its part of the program. What hangs counts as found. Prints the seed, each survivor with its
+line, and how many were found. Needs Python 3.8, and pytest as the tests do. Exit: 0 if 95% were
+found, else 1.
 """
 import ast
 import concurrent.futures
@@ -29,8 +30,8 @@ ORDER = (  # a part's heading; the tests that are most likely to find its faults
     ("\n# The table's life\n", "table", "options faults"),
     ("\n# The report and the letter\n", "options", "table faults"))
 # they take long or start real processes, and what they alone find is no ordinary fault
-SLOW = ("long or megabyte or framed or README or memory or pipeline_makes or large_logs or closed_descr or "
-        "odd_env or no_module or interrupted_start")
+SLOW = ("long or megabyte or framed or README or memory or pipeline_makes or large_logs or "
+        "closed_descr or odd_env or no_module or interrupted_start")
 TURNED = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "==",
           ast.In: "not in", ast.NotIn: "in", ast.Is: "is not", ast.IsNot: "is"}
 
@@ -122,9 +123,9 @@ def main(count, seed):
             if left:
                 survivors += 1
                 line = fault[0].lineno
-                print("line %d: %s\n   became %s" % (line, *[text.split("\n")[line - 1].strip() for
-                                                            text in (source, planted(source, fault))
-                                                            ]), flush=True)
+                was, became = (text.split("\n")[line - 1].strip()
+                               for text in (source, planted(source, fault)))
+                print("line %d: %s\n   became %s" % (line, was, became), flush=True)
     print("%d found, %d survived" % (len(chosen) - survivors, survivors))
     return survivors * 20 > len(chosen)
 
