@@ -344,10 +344,10 @@ def old_file(path):
         return file.read().split(b"\n"), about
 
 
-is_numeric = re.compile(rb"[0-9.]+").fullmatch
-is_loadable = re.compile(
-    rb"(?:%s\.){0,3}%s" % ((rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2)).fullmatch
-UNLOADABLE, ALLOWED = "pf could not load it", "allowed"
+# lines of digits and dots that are not one to four numbers up to 255
+UNLOADABLE = re.compile(rb"^(?!(?:%s\.){0,3}%s$)[0-9.]+$" % (
+    (rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2), re.MULTILINE)
+NOT_LOADED, ALLOWED = "pf could not load it", "allowed"
 
 
 def merge(options, night, known, found):
@@ -358,9 +358,7 @@ def merge(options, night, known, found):
     no address, for which pf would refuse the whole ruleset.
     """
     entries = set(night.old).union(known, found) - {b""}
-    for entry in entries:
-        if not is_loadable(entry) and is_numeric(entry):
-            night.left_out[entry] = UNLOADABLE
+    night.left_out = dict.fromkeys(UNLOADABLE.findall(b"\n".join(entries)), NOT_LOADED)
     if night.allowed:
         night.left_out.update((entry, ALLOWED) for entry in entries
                               if is_allowed(entry, night.allowed))
@@ -574,7 +572,10 @@ def attempt(path):
 RULES = r"""
 sshd
 SURE/ssh/user        unknown user  {Invalid|Illegal} user <NAME> from <PEER><PRE>
-SURE/ssh/failed      unknown user  {Failed|Postponed} <WORD> for {invalid|illegal} user <USER> from
+SURE/ssh/none        unknown user  Failed none for {invalid|illegal} user <USER> from <PEER><SSH2>
+SURE/ssh/failed      unknown user  Failed <WORD> for {invalid|illegal} user <USER> from
+    <PEER><SSH2><KEY>
+SURE/ssh/postponed   unknown user  Postponed <WORD> for {invalid|illegal} user <USER> from
     <PEER><SSH2><KEY>
 SURE/ssh/failed      root failed  Failed <PASSWORD> for root from <PEER><SSH2>
 FAIL/ssh/failed      failed password  Failed <PASSWORD> for <USER> from <PEER><SSH2>
@@ -598,6 +599,8 @@ SURE/ssh/end         broken protocol  Disconnecting <PEER>: {strict KEX violatio
     KEXINIT|bad service request}<ANY>
 SURE/ssh/user        root not allowed  User root from <IP> not allowed because <PLAIN>
 FAIL/ssh/user        user not allowed  User <USER> from <IP> not allowed because <PLAIN>
+SURE/ssh/user        root not allowed  Denied connection for root from <WORD> [<IP>].<PRE>
+FAIL/ssh/user        user not allowed  Denied connection for <WORD> from <WORD> [<IP>].<PRE>
 SURE/ssh/user        root not allowed  pam_access(<SERVICE>): access denied for user `root' from
     `<IP>'
 FAIL/ssh/user        user not allowed  pam_access(<SERVICE>): access denied for user `<USER>' from
@@ -630,6 +633,8 @@ FAIL/ssh/end         left before a login  {Connection closed by|Connection reset
 FAIL/ssh/end         left before a login  Connection {closed|reset} by <IP> port <DIGITS>
 SURE/ssh/end         broken protocol  Connection {from|to} {invalid user <USER> |authenticating user
     root |}<PEER>: <BROKEN> [preauth]
+FAIL/ssh/end         left before a login  Connection {from|to} <PEER>: {Connection reset by peer|DH
+    GEX group out of range|error in libcrypto|incorrect signature}<PRE>
 FAIL/ssh/end         timeout before a login  Timeout before authentication for {connection from
     |}<IP>{ port <DIGITS>| to <WORD>, pid = <ANY>|}
 FAIL/ssh/penalty     penalty  srclimit_penalise: {ipv4: new |ipv6: new |}<IP>/{32|128}{:|} <PLAIN>
@@ -640,10 +645,13 @@ SURE/ssh/PAM         unknown user, or root  PAM: <PLAIN> for {illegal user <USER
     <USER>|root} from <IP><VIA><PRE>
 FAIL/ssh/PAM         failed password  PAM: <PLAIN> for <USER> from <IP><VIA><PRE>
 SURE/ssh/pam_unix    root failed  {(pam_unix) |}authentication failure; <PAM>user=root
+SURE/ssh/pam_unix    root failed  pam_unix(<SERVICE>): a~uthentication failure; <PAM>user=root
 SURE/ssh/pam         root failed  pam_<SERVICE>): a~uthentication failure; <PAM>user=root
 FAIL/ssh/pam_unix    failed password  {(pam_unix) |}authentication failure; <PAM><WHOM>
 FAIL/ssh/pam_unix    failed password  pam_unix(<SERVICE>): a~uthentication failure; <PAM><WHOM>
 FAIL/ssh/pam         failed password  pam_<SERVICE>): a~uthentication failure; <PAM><WHOM>
+SURE/ssh/pam_unix    root failed  PAM <N> more authentication failure{s|}; <PAM>user=root
+SURE/ssh/pam_unix    root failed  more authentication failure{s|}; <PAM>user=root
 FAIL/ssh/pam_unix    failed password  PAM <N> more authentication failure{s|}; <PAM><WHOM>
 FAIL/ssh/pam_unix    failed password  more authentication failure{s|}; <PAM><WHOM>
 
@@ -714,9 +722,14 @@ PEER                 session  New session <ID> from host <WORD> [{IPv6:|}<IP>]
 END                  session  Closing session <ID><ANY>
 LOGIN/smtp/auth      login  Accepted authentication for user <TOKEN> on session <ID>
 DELIVERED/smtp/client  delivery  Accepted message <TOKEN> on session <ID>: <ANY>
+FAIL/smtp/auth       failed login  Authentication failed for user <ANY> on session <ID>
 FAIL/smtp/command    failed login  Failed command on session <ID>: "<AUTHCMD> <ANY>" => 5<ANY>
 REJECT/smtp/reject   rejected relaying or recipient  Failed command on session <ID>:
     "<RCPTCMD><ANY>" => 5<ANY>
+SURE/smtp/abuse      abuse of the protocol  Failed command on session <ID>: "<NOSMTP><ANY>" =>
+    500<ANY>
+SURE/smtp/abuse      abuse of the protocol  Bad input on session <ID>: 500<ANY>Pipelining not
+    supported<ANY>
 """
 
 FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
@@ -739,7 +752,10 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<ACCOUNT>": rb"[^<>]{0,100}?",  # of a real user: not typed
     "<PASSWORD>": rb"(?:password|keyboard-interactive\S{0,30}|challenge-response)",
     "<SERVICE>": rb"[^\s)]{1,30}",
-    "<BROKEN>": rb"(?!.*(?:timed out|Broken pipe|unreachable))[\w ,.'/()-]{1,60}",
+    "<BROKEN>": rb"(?:message authentication code incorrect|Connection corrupted|invalid format|"
+                rb"incomplete message|unexpected [\w ]+|[\w ]+ is (?:too large|negative)|"
+                rb"invalid elliptic curve[\w ]*|[Ii]nvalid argument|[Pp]rotocol error|"
+                rb"unknown or unsupported key type)",
     "<PAM>": rb"logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*",
     "<WHOM>": rb"(?:user=.*|)",
     # Postfix; it allows no other bytes in a host's name
@@ -781,7 +797,7 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
                 rb"[\w ]*(?: \([^()]*\)|)(?: \((?:SHA1 of |)given password: (?!.*\): ).*\)|)",
     # OpenSMTPD
     "<AH>": rb"(?: ?address=\[?<IP>\]? host=\S+ ?|)",
-    "<AUTHCMD>": rb"[Aa][Uu][Tt][Hh]", "<RCPTCMD>": rb"[Rr][Cc][Pp][Tt] [Tt][Oo]:",
+    "<AUTHCMD>": rb"(?i:auth)", "<RCPTCMD>": rb"(?:(?i:rcpt to|mail from):)",
     "<NOSMTP>": rb"(?:(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT) |Host:|User-Agent:|\\)",
 }
 
@@ -800,10 +816,10 @@ DAEMONS = {
         rb"(?:conn unix:\S+ \(\S+\): auth-worker<\d+>: |)"),
     "opensmtpd": (rb"smtpd", rb"(?:smtp-in: |)"),
 }
-# "Apr  8 12:00:00 mail ", with RFC 3339's stamp too, or <facility.priority> about the host;
-# Dovecot's own file names no host
-STAMP_AND_HOST = (rb"(?:[A-Z].{14}|[\d-]{10}[T ]\S+) (?:<[\w.]+> |)(?:(?P<host>\S*[^\s:]) |)"
-                  rb"(?:<[\w.]+> |)")
+# "Apr  8 12:00:00 mail ", with RFC 3339's stamp too, or facility.priority about the host: <so>, or
+# as busybox does it; Dovecot's own file names no host
+STAMP_AND_HOST = (rb"(?:[A-Z].{14}(?:\.\d{1,6}|)|[\d-]{10}[T ]\S+) (?:<[\w.]+> |)"
+                  rb"(?:(?P<host>\S*[^\s:]) |)(?:<[\w.]+> |[a-z0-9]+\.[a-z]+ |)")
 # behind the program: its number, Solaris' [ID ...], and rsyslog's way to say that it said the same
 # N times
 SOLARIS = rb"\[ID \d{1,9} [\w.]{1,30}\] "
@@ -811,7 +827,7 @@ RSYSLOG = rb"message repeated (?P<times>\d{1,6}) times: \[ "
 # what stands before a beginning and matters: OpenSMTPD's session, a number of attempts
 LEAD = rb"(?P<lead>(?P<session>[0-9a-f]{16}) |(?P<n>\d{1,6}) (?=more auth)|)"
 HOST = re.compile(STAMP_AND_HOST)
-REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\])?: )?"
+REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\]|): |(?P<tag>\S{1,60}: |))"
                       rb"last message repeated (?P<times>\d{1,6}) times?")
 NEAR = 16384  # bytes before it in which the line is looked for that syslogd repeats
 BELIEVED = 10  # attempts that one line may state: Dovecot can be made to log a typed line
@@ -986,8 +1002,8 @@ class Court:
 
     def repeat(self, block, start, end):
         """Take the line from start to end (int) of a block (bytes) if it says "last message
-        repeated N times": it speaks of the line before it of the same host. Returns whether that
-        says something of a peer.
+        repeated N times": it speaks of the line before it of the same host, and of the same tag if
+        it has one. Returns whether that says something of a peer.
         """
         repeated = REPEATED.match(block, start, end)
         if not repeated:
@@ -998,7 +1014,8 @@ class Court:
             head = HOST.match(line)
             if head and head["host"] == repeated["host"] and not REPEATED.match(line):
                 hit = next(self.search(line), None)
-                return bool(hit) and self.testify(line, 0, len(line), hit, int(repeated["times"]))
+                return (bool(hit) and line.startswith(repeated["tag"] or b"", head.end())
+                        and self.testify(line, 0, len(line), hit, int(repeated["times"])))
         return False
 
     def record(self, rule, logged, times, line):
@@ -1673,9 +1690,9 @@ def explain(lines, findings):
 
 def say_left_out(options, night):
     """Name on stderr the entries that pf could not load, the first 20 of them."""
-    bad = sorted(entry for entry in night.left_out if night.left_out[entry] == UNLOADABLE)
+    bad = sorted(entry for entry in night.left_out if night.left_out[entry] == NOT_LOADED)
     for entry in bad[:20]:
-        night.say(options.etcfile, "left out: %s, %s" % (visible(entry[:200]), UNLOADABLE))
+        night.say(options.etcfile, "left out: %s, %s" % (visible(entry[:200]), NOT_LOADED))
     if bad[20:]:
         night.say(options.etcfile, "left out: %d more that pf could not load" % len(bad[20:]))
 

@@ -215,7 +215,12 @@ REPEATS = "last message repeated %d times"
     # how rsyslog and syslogd shorten them
     (False, [], [], [RSYSLOG % 4]), (True, [], [], [RSYSLOG % 5]),
     (False, [], [], [BOB, REPEATS % 3]), (True, [], [], [BOB, REPEATS % 4]),
-    (False, [], [], [BOB, "cron[2]: x", REPEATS % 4])])
+    (False, [], [], [BOB, "cron[2]: x", REPEATS % 4]),
+    # or a later rsyslogd
+    (True, [], [], [BOB, "sshd[1]: " + REPEATS % 4]),
+    (False, [], [], [BOB, "sshd[2]: " + REPEATS % 4]),
+    (False, [], [], [BOB, "sshd[1]: x " + REPEATS % 4]),
+    (False, [], [], [BOB, "cron[2]: " + REPEATS % 4])])
 def test_failures_make_an_attacker_from_the_fifth_on(host, banned, options, mail, auth):
     assert careful(host, *options, mail=mail, auth=auth) == ["198.51.100.9"] * banned
 
@@ -407,6 +412,16 @@ def test_log_being_compressed_is_read_once(host):
 def test_dates_are_dates(host, now, tz, stamp, seen):
     host.now, host.tz = now, tz
     host.write("authlog", stamp.encode() + b" mail sshd[1]: Invalid user x from 192.0.2.7\n")
+    assert careful(host) == ["192.0.2.7"] * seen
+
+
+@pytest.mark.parametrize("before, seen", [
+    (" mail ", True), (" ", True), (" 2001:db8::9 ", True), (".123456 mail ", True),
+    (" <38> mail ", True), (" <auth.info> mail ", True), (" mail <auth.info> ", True),
+    (" mail auth.info ", True),  # as busybox does it
+    (" mail x: ", False), (" mail x ", False), ("", False)])
+def test_what_may_stand_before_the_program(host, before, seen):
+    host.write("authlog", STAMP + before.encode() + b"sshd[1]: Invalid user x from 192.0.2.7\n")
     assert careful(host) == ["192.0.2.7"] * seen
 
 
