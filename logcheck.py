@@ -662,38 +662,53 @@ FAIL/smtp/auth       failed login  disconnect from <HOST><COMMANDS> auth=~0/<N>{
 LOGIN+/smtp/client   login  client=<HOST>, sasl_method=<WORD>, sasl_username=<ANY>
 DELIVERED/smtp/client  delivery  client=<HOST>{, <ANY>|}
 FAIL+/smtp/SASL      failed login  warning: <HOST>: SASL <ANY> authentication failed<ANY>
-DOWN/smtp/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed: <DOWN>
+DOWN/auth/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed: <DOWN>
 FAIL/smtp/rate       too many logins  warning: AUTH command rate limit exceeded: <DIGITS> from
+    <HOST> for service <WORD>
+PUTOFF/smtp/limit    put off  warning: Connection {rate|concurrency} limit exceeded: <DIGITS> from
     <HOST> for service <WORD>
 SURE/smtp/abuse      abuse of the protocol  warning: non-SMTP command from <HOST>{: <ANY>|}
 SURE/smtp/abuse      abuse of the protocol  improper command pipelining after <STAGE> from <HOST>{:
     <ANY>|}
 SURE/smtp/errors     too many errors  too many errors after <STAGE> from <HOST>
-FAIL/port 25/broke   unknown client broke off  {lost connection|timeout} after <EARLY> from
+REJECT/port 25/broke  unknown client broke off  {lost connection|timeout} after <EARLY> from
     unknown<CLIENT>
 FAIL/smtp/broke      broke off after AUTH  {lost connection|timeout} after AUTH from <HOST>
 PUTOFF/submission/tls  put off  SSL_accept error from <HOST>: <ANY>
-NOTHING              our own user  reject: <STAGE> from <HOST>: <LOGGEDIN>
-UNDONE+/smtp/reject  refused after all  reject: {DATA|BDAT|END-OF-MESSAGE} from <HOST>: <ANY>
-REJECT/smtp/reject   rejected relaying or recipient  reject: <STAGE> from <HOST>: <REFUSED>
-PUTOFF/smtp/reject   put off  reject: <STAGE> from <HOST>: 4<ANY>
+NOTHING              our own user  {milter-|}reject: <STAGE> from <HOST>: <LOGGEDIN>
+UNDONE+/smtp/reject  refused after all  {milter-|}reject: {DATA|BDAT|END-OF-MESSAGE} from <HOST>:
+    <ANY>
+REJECT/smtp/reject   rejected relaying or recipient  {milter-|}reject: <STAGE> from <HOST>:
+    <REFUSED>
+PUTOFF/smtp/reject   put off  {milter-|}reject: <STAGE> from <HOST>: 4<ANY>
 REJECT/smtp/list     on block lists  DNSBL rank <DIGITS> for <CLIENT>
 REJECT/smtp/list     on block lists  {BLACKLISTED|DENYLISTED} <CLIENT>
 SURE/smtp/abuse      failed postscreen's tests  PREGREET <DIGITS> after <WORD> from <CLIENT>: <ANY>
 SURE/smtp/abuse      failed postscreen's tests  HANGUP after <WORD> from <CLIENT> in tests before
     SMTP handshake
-FAIL/smtp/broke      broke off  HANGUP after <WORD> from <CLIENT> in tests after SMTP handshake
-FAIL/smtp/broke      too many or too slow commands  COMMAND {COUNT|TIME} LIMIT from <CLIENT>{ after
+REJECT/port 25/broke  broke off  HANGUP after <WORD> from <CLIENT> in tests after SMTP handshake
+REJECT/port 25/broke  too many or too slow commands  COMMAND {COUNT|TIME} LIMIT from <CLIENT>{ after
     <ANY>|}
 SURE/smtp/abuse      failed postscreen's tests  {COMMAND LENGTH LIMIT|COMMAND PIPELINING|BARE
-    NEWLINE|NON-SMTP COMMAND} from <CLIENT>{ after <ANY>|}
+    NEWLINE|NON-SMTP COMMAND} from <CLIENT>{ <ANY>|}
+
+cleanup
+UNDONE+/smtp/reject  refused after all  milter-reject: END-OF-MESSAGE from <HOST>: {4|5}.<ANY>
+PUTOFF/smtp/reject   put off  milter-reject: END-OF-MESSAGE from <HOST>: 4.<ANY>
+REJECT/smtp/reject   rejected message  milter-reject: END-OF-MESSAGE from <HOST>: 5.<ANY>
 
 dovecot
 LOGIN/login/login    login  {Login|Logged in}: user=<<ACCOUNT>>, <RIP>
-FAIL/login/login     failed login  {Disconnected|Aborted login|Login aborted}{ (|: | by logging out
-    (}<NOTOUT>~<END><NOLOGIN><ATTEMPTS>)<NOTES>: <WHO>
-SURE/login/login     abuse of the protocol  {Disconnected|Login aborted}{: Disconnected|}: Too many
-    {invalid|bad} commands<NOTES>: <WHO>
+LOGIN/login/login    login  proxy(<ACCOUNT>): {s|S}tarted proxying to <SERVER>: user=<<ACCOUNT>>,
+    <RIP>
+SURE+/login/login    abuse of the protocol  {Disconnected|Login aborted}{: Disconnected|}: Too many
+    {invalid|bad} commands{.|}<NOTES>: <WHO>
+FAIL/login/login     failed login  {Disconnected|Aborted login|Login aborted|Connection
+    closed|Remote closed connection unexpectedly|Client has quit the connection|Authentication
+    response too large}{ (|: | by logging out (}<NOTOUT>~<END><NOLOGIN><ATTEMPTS>)<NOTES>: <WHO>
+DOWN/auth/process    our login service  {sql|ldap|dict}(<LOGIN>,<IP><SESSION>): <OUTOFORDER>
+DOWN/auth/process    our login service  {auth|auth-worker}(<LOGIN>,<IP>~<SESSION>)<SESSIONS>:
+    <OUTOFORDER>
 FAIL/auth/process    failed login  {pam|passwd-file|sql|ldap|shadow|passwd}(<LOGIN>,<IP><SESSION>):
     <DENIED>
 FAIL/auth/process    failed login  {bsdauth|checkpassword|static|lua|sia}(<LOGIN>,<IP><SESSION>):
@@ -770,27 +785,32 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<DOWN>": rb"(?:Connection lost|Can't connect|Authentication backend error|"
               rb"[Gg]eneric failure|Temporary).*",
     # the client has logged in; a line that was cut short may end in typed text
-    "<LOGGEDIN>": rb".{0,900} helo=<[^<> ]*> sasl_method=\S{1,100} sasl_username="
-                  rb"(?!.* helo=<).*",
-    "<REFUSED>": rb"(?:5(?!52)\d\d |454 4\.7\.1 |450 4\.1\.1 .{0,300}?: Recipient address "
-                 rb"rejected: User unknown).*",
+    "<LOGGEDIN>": rb".{0,500} helo=<[^<> ]{0,100}> sasl_method=\S{1,40} sasl_username="
+                  rb"(?!.* helo=<).{1,100}",
+    "<REFUSED>": rb"(?:5(?!52)\d\d |454 4\.7\.1 |450 (?:4\.1\.1 |).{0,300}?: Recipient address "
+                 rb"rejected: (?:User unknown|undeliverable address)).*",
     # Dovecot: the last rip= is its own, the name before it is typed
     "<WHO>": rb"(?:user=<.*>, |)<RIP>",
     "<RIP>": rb"(?:method=\S{0,64}, |)rip=<IP>(?:, (?:[lr]port|lip|mpid|pid)=[\w.:]+)*"
-             rb"(?:, (?:secured|TLS)[^<>]*|)(?:, session=<[^<> ]*>|)",
+             rb"(?:, (?:secured|TLS|TSL)[^<>]*|)(?:, session=<[^<> ]*>|)",
     "<NOTOUT>": rb"(?!Logged out in=)",
-    "<END>": rb"(?:[^<(]*(?:\([^()<]*\) failed[^<(]*|)\(|)",  # "Connection closed ("
+    "<END>": rb"(?:[^<(]*(?:\([^()<]*\)[^<(]*){0,2}\(|)",  # "Connection closed ("
     "<NOLOGIN>": rb"(?:auth failed|authorization failed|user disabled|anonymous logins disabled|"
                  rb"sent invalid base64 in response|credentials contain control characters|"
+                 rb"disconnected while authenticating, waited \d+ secs|"
                  rb"proxy dest auth\w* fail\w+(?: to \S+|)|tried to use [\w ]+|"
                  rb"client didn't finish SASL auth(?=, (?:[1-9]\d|[2-9])))",
-    "<ATTEMPTS>": rb"(?:, (?P<n>\d{1,6}) attempts|)(?: in \d+ secs|)",
+    "<ATTEMPTS>": rb"(?:, (?P<n>\d{1,6}) attempts|)(?: in \d+ secs|)"
+                  rb"(?:, last failure: [^<>]{0,300}|)",
     "<NOTES>": rb"(?: \([^()<]*\)){0,2}",
     "<LOGIN>": rb"(?:(?!\): ).){0,80}",
     "<SESSION>": rb"(?:,sasl:[\w-]+|)(?:,master|)(?:,<[^<>()]*>|)",
     "<SESSIONS>": rb"(?:<[^<>()]*>){0,2}",
-    "<DENIED>": rb"(?:request \[\d+\]: |)(?:[\w-]+: |)"
-                rb"(?:unknown user|[Pp]assword mismatch|[Ii]nvalid credentials|"
+    "<SERVER>": rb"[\w ,.:<>()\[\]-]{1,200}?",
+    "<REQUEST>": rb"(?:request \[\d+\]: |)(?:(?:Info|Error): |)(?:[\w-]+: |)",
+    "<OUTOFORDER>": rb"<REQUEST>(?:Password query failed|ldap_bind\(\) failed|"
+                    rb"Connection appears)(?!.*\)(?:<[^<>]*>)*: ).*",
+    "<DENIED>": rb"<REQUEST>(?:unknown user|[Pp]assword mismatch|[Ii]nvalid credentials|"
                 rb"User found from deny passdb|Authentication failure due to policy|"
                 rb"pam_authenticate\(\) failed: (?:[Aa]uthentication (?:failure|error)|"
                 rb"User not known|Permission))"
@@ -806,12 +826,14 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
 DAEMONS = {
     "sshd": (rb"sshd(?:-session|-auth|)(?:\(pam_unix\)|)",
              rb"(?:(?:error|fatal): |)(?:|[\w./@~+-]{1,200}(?::\d{1,6}|): )"),
-    "postfix": (rb"(?!\S*/(?:submissions?|smtps)/)[\w./-]*/(?:smtpd|postscreen)",
-                rb"(?:\w{4,20}: |)"),
-    "submission": (rb"[\w./-]*/(?:submissions?|smtps)/(?:[\w.-]+/)*(?:smtpd|postscreen)",
-                   rb"(?:\w{4,20}: |)"),
+    "postfix": (rb"(?!\S*(?:submission|smtps)[\w.-]*/)[\w./-]*/(?:smtpd|postscreen)",
+                rb"(?:\w{4,24}: |)"),
+    "submission": (rb"[\w./-]*(?:submission|smtps)[\w.-]*/(?:[\w.-]+/)*(?:smtpd|postscreen)",
+                   rb"(?:\w{4,24}: |)"),
+    "cleanup": (rb"[\w./-]*/cleanup", rb"\w{4,24}: "),
     "dovecot": (
-        rb"(?:dovecot(?:-auth|)|auth(?:-worker|)|(?:imap|pop3|managesieve|submission)-login)",
+        rb"(?:dovecot(?:-auth|)|auth(?:-worker|)(?:\(\d+\)|)|"
+        rb"(?:imap|pop3|managesieve|submission)-login)",
         rb"(?:[\w-]+-login: |auth(?:-worker|)(?:\(\d+\)|): |)(?:(?:Info|Warning|Error): |)"
         rb"(?:conn unix:\S+ \(\S+\): auth-worker<\d+>: |)"),
     "opensmtpd": (rb"smtpd", rb"(?:smtp-in: |)"),
@@ -873,11 +895,11 @@ def rules():
 def expand(template):
     """A template (str) as a pattern (bytes): <NAME> stands for FIELDS, {a|b} for either."""
     marks = {"{": b"(?:", "}": b")", "|": b"|", "~": b""}
-    pieces = re.split(r"(<[A-Z0-9]+>|[{|}~])", template)
-    pattern = b"".join(FIELDS.get(piece, marks.get(piece, re.escape(piece.encode())))
-                       for piece in pieces)
-    for field in ("<RIP>", "<IP>"):  # which others hold
-        pattern = pattern.replace(field.encode(), FIELDS[field])
+    pattern = b"".join(
+        piece.encode() if piece in FIELDS else marks.get(piece, re.escape(piece.encode()))
+        for piece in re.split(r"(<[A-Z0-9]+>|[{|}~])", template))
+    for _ in range(3):  # fields may hold fields
+        pattern = re.sub(rb"<[A-Z0-9]+>", lambda field: FIELDS[field.group().decode()], pattern)
     return pattern
 
 

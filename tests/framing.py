@@ -93,6 +93,10 @@ LINES += [(program, text.replace("PEER", PEER), lengths, says)
     ("postfix/smtpd", "warning: unknown[PEER]: SASL %s authentication failed: Invalid "
      "authentication mechanism: '%s', sasl_username=(unavailable)", [TOKEN, TOKEN], ""),
     ("postfix/cleanup", "4F1C2B0D: message-id=<%s>", [200], ""),
+    ("postfix/cleanup", "4F1C2B0D: reject: body %s from unknown[PEER]; from=<%s> to=<b> proto=ESMTP "
+     "helo=<x>: 5.7.1 no", [200] * 2, ""),
+    ("postfix/cleanup", "4F1C2B0D: milter-reject: END-OF-MESSAGE from unknown[PEER]: 4.7.1 %s; "
+     "from=<%s> to=<b> proto=ESMTP helo=<x>", [200] * 2, "putoff"),
     ("postfix/qmgr", "4F1C2B0D: from=<%s>, size=9, nrcpt=1 (queue active)", [200], ""),
     ("postfix/postscreen", "PREGREET 14 after 0.04 from [PEER]:40025: %s", [200], ""),
     ("postfix/postscreen", "COMMAND PIPELINING from [PEER]:40025 after %s: %s", [200] * 2, ""),
@@ -109,6 +113,8 @@ LINES += [(program, text.replace("PEER", PEER), lengths, says)
      "(auth_failed): user=<%s>, method=PLAIN, rip=PEER, lip=198.51.100.1, session=<a>", [80], ""),
     ("dovecot", "imap-login: Logged in: user=<bob>, method=PLAIN, rip=PEER, lip=198.51.100.1, "
      "mpid=4, TLS, session=<a>", [], "login"),
+    ("dovecot", "imap-login: proxy(%s): disconnecting PEER (%s)", [80, 80], ""),
+    ("dovecot", "auth: Error: sql(%s,PEER,<Jd8F2>): Password query failed: %s", [80] * 2, "down"),
     ("dovecot", "auth: pam(%s,PEER,<Jd8F2>): unknown user", [80], ""),
     ("dovecot", "auth: pam(%s,PEER): Password mismatch (given password: %s)", [80] * 2, ""),
     ("dovecot", "auth-worker(71): conn unix:auth-worker (pid=70,uid=97): auth-worker<1>: "
