@@ -1,4 +1,4 @@
-"""The fixtures of all test files: hosts (see host.py) in folders of their own, and the two modes."""
+"""The fixtures of all test files: hosts (see host.py) in folders of their own; both modes."""
 import pytest
 
 from host import NIGHT, Host

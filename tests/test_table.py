@@ -181,6 +181,7 @@ def test_first_line(host, mode, case, took, said):
     made = case != "unwritable" and not (mode and "NOT take" in took)
     counts = "%d added, %d expired, 0 let off, 3 in the table; " % (made, made)
     assert re.search("(?m)^logcheck on .*: %s%s" % (counts, took), err)
+    assert bool(re.search("(?m)^192.0.2.4 # 2017-01-01 old +expired$", err)) == made
     written = made and case != "dry"
     assert host.read() == (b"host.example\n192.0.2.1 # 2018-04-09 %s\n192.0.2.3 # 2018-04-09 in "
                            b"the table before\n" % (b"sshd: root failed" if mode else b"authlog")
