@@ -75,15 +75,14 @@ def test_every_make_target_in_the_readme_and_in_its_help():
     targets = set(re.search(r"(?m)^\.PHONY: (.*)$", makefile).group(1).split())
     assert targets == set(re.findall(r"(?m)^([a-z0-9]+):", makefile))
     assert set(re.findall(r"\bmake ([a-z0-9]+)\b", README)) - {"an", "the", "old"} <= targets
-    for program in MAKES:
-        code, out, err = call([program, "help"])
-        assert (code, err) == (0, "")
-        assert set(re.findall(r"(?m)^make (\w+)", out)) == targets - {"help"}
+    code, out, err = call([MAKES[-1], "help"])
+    assert (code, err) == (0, "")
+    assert set(re.findall(r"(?m)^make (\w+)", out)) == targets - {"help"}
 
 
 def test_readme_names_the_options_that_help_names():
     def options(text):
-        return sorted(re.findall(r"(?m)^ +(?:-\w(?: [A-Z]+)?, |)(--[\w-]+(?: [A-Z]+)?)", text))
+        return sorted(re.findall(r"(?m)^ +(?:(-\w)(?: [A-Z]+)?, |)(--[\w-]+(?: [A-Z]+)?)", text))
     said = options(README.split("\nOPTIONS\n")[1].split("\nCAREFUL MODE\n")[0].replace(
         "--version, -h, --help", "--version\n  -h, --help"))
     assert said == options(call([sys.executable, SCRIPT, "-h"])[1].split("options")[1])
@@ -93,14 +92,6 @@ def test_readme_names_the_options_that_help_names():
 def test_readme_fits_a_terminal():
     assert [row for row in README.splitlines() if len(row) > 80 and row[:4] != "    "] == []
     assert README.count("\n") <= 310
-
-
-def test_what_readme_says_of_freebsd():
-    """pfctl's buffer begins with 64 entries and doubles (sbin/pfctl/pfctl_radix.c, pfr_buf_grow);
-    -T replace gives its size to the kernel, which takes 65,535 (sys/netpfil/pf, DIOCRSETADDRS).
-    """
-    size = max(64 << doubled for doubled in range(20) if 64 << doubled <= 65535)
-    assert "more than {:,} entries".format(size) in README and "(65,535;" in README
 
 
 @pytest.mark.parametrize("program", MAKES)
@@ -257,25 +248,25 @@ def test_every_ten_minutes(tmp_path):
     """Who is banned at night is banned by runs every ten minutes, which say nothing; besides,
     these ban whoever was judged before his login.
     """
-    day, tables = 86400, []
+    start = NOW - 6 * 3600
 
-    def line(second, peer, text):
-        stamp = time.strftime("%b %e %H:%M:%S", time.gmtime(NOW + second)).encode()
+    def line(minute, peer, text):
+        stamp = time.strftime("%b %e %H:%M:%S", time.gmtime(start + 60 * minute)).encode()
         return b"%s mail sshd[1]: %s from 203.0.113.%d port 22\n" % (stamp, text, peer)
 
     texts = b"Failed password for root", b"Invalid user x", b"Failed password for alice"
-    log = [line(601 * peer, peer, texts[peer % 3]) for peer in range(1, 144)] + [
-        line(720 * 60, 200, b"Invalid user bbo"), line(725 * 60, 200, b"Accepted password for bob")]
-    for step in (day, 600):
-        host = Host(tmp_path, authlog=b"".join(log), now=NOW + day)
-        options = "-c", "--no-pf", "--expire", "90"
+    log = b"".join([line(10 * peer, peer, texts[peer % 3]) for peer in range(1, 36)] + [
+        line(120, 200, b"Invalid user bbo"), line(125, 200, b"Accepted password for bob")])
+    options, tables = ("-c", "--no-pf", "--expire", "90"), []
+    for runs in (), range(start, NOW, 600):
+        host = Host(tmp_path, authlog=log)
 
         def earlier():
-            for host.now in range(NOW, NOW + day, step):
+            for host.now in runs:
                 assert logcheck.main(host.arguments(*options)) == 0
         assert host.run(*options, prepare=earlier) == (0, b"", "")
         tables.append({line.split(b" ")[0] for line in host.read().splitlines()})
-    assert len(tables[0]) == 95 and tables[1] == tables[0] | {b"203.0.113.200"}
+    assert len(tables[0]) == 23 and tables[1] == tables[0] | {b"203.0.113.200"}
 
 
 def test_lines_of_the_table(site):
