@@ -105,15 +105,14 @@ class Host:
                 for path in sorted(glob.glob(self.path("letters/letter.*")),
                                    key=lambda path: os.stat(path).st_mtime_ns)]
 
-    def keep_tables(self, pf=(), limit=200000, etcfile="bruteforce"):
-        """From now on pfctl's stand-in has tables that stay, with room for so many entries, and a
-        ruleset, pf.conf, that loads one from etcfile. pf: its entries now (bytes).
+    def keep_tables(self, pf=()):
+        """From now on pfctl's stand-in has tables that stay, and a ruleset, pf.conf, that loads
+        one from the table's file. pf: its entries now (bytes).
         """
         os.mkdir(self.path("pf"))
         self.pf_holds(*pf)
-        self.write("pf/limit", b"%d\n" % limit)
         self.write("pf.conf", b'table <bruteforce> persist file "%s"\n'
-                   % os.fsencode(self.path(etcfile)))
+                   % os.fsencode(self.path("bruteforce")))
         self.env["PF_STATE"] = self.path("pf")
 
     def pf(self):

@@ -106,24 +106,25 @@ def test_forgive_fails(host, mode, wanted, fails, said):
     code, out, err = host.run("--forgive", wanted, *mode, PF_FAIL=fails)
     assert code == 1 and b"pf's table" not in out and host.pf() == {b"192.0.2.1"}
     assert host.read() == (b"10.0.0.0/8\n" if fails else b"10.0.0.0/8\n192.0.2.1\n")
-    lines = err.splitlines()
-    assert len(lines) == len(said) and all(map(str.__contains__, lines, said))
+    assert len(err.splitlines()) == len(said)
+    assert all(words in line for words, line in zip(said, err.splitlines()))
 
 
 # pf's limit.
 
-LIMITS = [  # pf's limit, None where pf does not tell; how many entries are in the file, how many
-    # expire, whether pf holds them; new ones, how many of these are kept; what is said
+LIMITS = [
+    # modes; pf's limit (None: pfctl fails to tell it); entries in the file, those that expire, and
+    # whether pf holds them; new ones, and how many of these are kept; what is said
     ((DEFAULT, CAREFUL), 25104, 25100, 0, False, 10, 4, "pf can hold 25104 entries: 6 of the new "
      "ones are left out; set limit table-entries 200000 in pf.conf"),
     ((DEFAULT, CAREFUL), 25050, 25100, 0, False, 1, 0,
      "25101 entries, and pf can hold 25050: nothing written; set limit table-entries 200000 "),
-    # it holds what goes as well as what comes: while it replaces a table that, in a reload all
+    # a replacement needs room for what goes and what comes, a reload for all before and after
     ((CAREFUL,), 25105, 25000, 100, True, 10, 5,
      "pf can hold 25105 entries: 5 of the new ones are left out; set limit table-entries "),
     ((DEFAULT,), 25105, 25000, 100, True, 10, 10,
      "a reload needs room for 50110 entries and pf has 25105: set limit table-entries 200000 "),
-    # a small table's is not asked; not to know it does not matter to the rest of the work
+    # it is not asked for a small table, and not to know it does not hold up the rest of the work
     ((DEFAULT, CAREFUL), None, 24990, 0, False, 10, 10, ""),
     ((DEFAULT, CAREFUL), None, 24991, 0, False, 10, 10, REFUSAL)]
 
