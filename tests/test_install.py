@@ -1,6 +1,6 @@
 """README followed: every command in it, the demo, make install, and life on a host.
 
-A new command in README is fetched from it by command() and run by a test here; a line that only pf
+A new command in README is fetched from it by commands() and run by a test here; a line that only pf
 or cron can read belongs in EXCERPTS.
 """
 import gzip
@@ -29,26 +29,28 @@ EXCERPTS = {line for line in EXAMPLES if re.match(
 COMMANDS = set()
 
 
-def command(pattern):
-    """README's one command (str) that a pattern (str) is found in, for a test to run."""
-    line, = (line for line in EXAMPLES - EXCERPTS if re.search(pattern, line))
-    COMMANDS.add(line)
-    return line
+def commands(*patterns):
+    """README's commands (list of str), the one that each pattern is found in, for a test to run."""
+    found = []
+    for pattern in patterns:
+        line, = (line for line in EXAMPLES - EXCERPTS if re.search(pattern, line))
+        found.append(line)
+    COMMANDS.update(found)
+    return found
 
 
-DEMO, TEST, INSTALL = [command("^make " + name).split()[1] for name in ("demo", "test", "inst")]
-PF_TABLE = command("^table <bruteforce>")
-STEPS = [command(pattern) for pattern in ("192.0.2.0/24", "touch /etc/bruteforce$", "pfctl -f",
-                                          "-T show$", "-cnv -w", "-cv .* 90$")]
-DEFAULT, BEFORE = command("^/root/logcheck.py$"), [command("^cp"), command("awk")]
-STEP_1, STEP_2, STEP_3, BACK = map(command, ("-n --no-pf", "-cnv --no-pf", "--days 7", "sed -i"))
-LINES = [command(pattern) for pattern in ("^192.0.2.7 #", "^192.0.2.9$", "^198.51.100.0/24$",
-                                          "^192.0.2.8 #")]
-WHY, ALLOW, FORGIVE = map(command, ("^grep", "192.0.2.7 >> /etc/bruteforce.allow", "--forgive"))
-OTHER_NAMES = [command(pattern) for pattern in ("-c -a", "-m .*mx1", "-m .*mail.log")]
-NFT = [command(pattern) for pattern in ("add table", "set .* v4 '", "set .* v6 '", "add chain",
-                                        "ip saddr", "ip6 saddr", "nft -f -")]
-MX1, SEND, KEY = map(command, ("touch .*mx1$", "ssh -i", "^restrict,command="))
+DEMO, TEST, INSTALL = [line.split()[1] for line in commands("make demo", "make test", "make inst")]
+PF_TABLE, DEFAULT = commands("^table <bruteforce>", "^/root/logcheck.py$")
+STEPS = commands("192.0.2.0/24", "touch /etc/bruteforce$", "pfctl -f", "-T show$", "-cnv -w",
+                 "-cv .* 90$")
+BEFORE = commands("^cp", "awk")
+STEP_1, STEP_2, STEP_3, BACK = commands("-n --no-pf", "-cnv --no-pf", "--days 7", "sed -i")
+LINES = commands("^192.0.2.7 #", "^192.0.2.9$", "^198.51.100.0/24$", "^192.0.2.8 #")
+WHY, ALLOW, FORGIVE = commands("^grep", "192.0.2.7 >> /etc/bruteforce.allow", "--forgive")
+OTHER_NAMES = commands("-c -a", "-m .*mx1", "-m .*mail.log")
+NFT = commands("add table", "set .* v4 '", "set .* v6 '", "add chain", "ip saddr", "ip6 saddr",
+               "nft -f -")
+MX1, SEND, KEY = commands("touch .*mx1$", "ssh -i", "^restrict,command=")
 
 
 def call(words, cwd=TOP, env=None):
@@ -125,8 +127,8 @@ class Site(Host):
     def __init__(self, folder):
         # somewhere it is afternoon, but not a month's first day, after which the default mode is
         # blind for a night, as the shell is
-        self.east = next(east for east in range(-24, 25) for at in [time.gmtime(
-            time.time() + east * 3600)] if 12 <= at.tm_hour <= 22 and at.tm_mday > 1)
+        clocks = [(east, time.gmtime(time.time() + east * 3600)) for east in range(-24, 25)]
+        self.east = next(east for east, at in clocks if 12 <= at.tm_hour <= 22 and at.tm_mday > 1)
         Host.__init__(self, folder, now=int(time.time()), tz="HERE%+d" % -self.east,
                       pf_table=NIGHT["pf_table"])
         for name in ("root", "etc", "var/log/mx1", "var/log/mx2", "bin"):
@@ -416,11 +418,10 @@ def test_which_python_install_takes(tmp_path):
 @pytest.mark.parametrize("by_hand", [False, True])
 def test_in_daily_local(site, by_hand, shell):
     """As /etc/daily sources it when cron has called; once installed, Python need not be on PATH."""
-    shutil.copy(SCRIPT, site.path("root"))
     if not by_hand:
         assert call([MAKES[0], INSTALL, "DESTDIR=" + site.folder,
                      "PYTHON=" + sys.executable])[0] == 0
-    site.edit()
+        site.edit()
     path = site.path("bin:") * by_hand + "/bin:/usr/bin:/sbin:/usr/sbin:/usr/local/bin:" + STANDINS
     for line, report in ((DEFAULT, ""), (STEPS[-1], "logcheck on ")):
         site.write("etc/daily.local", (site.moved(line) + "\necho end\n").encode())
