@@ -50,6 +50,19 @@ SHOWN, LOADED = "-t bruteforce -T show", "-f /etc/pf.conf"  # pf's calls in the 
 Run = collections.namedtuple("Run", "returncode stdout stderr")
 
 
+class Begun(collections.namedtuple("Begun", "pid out err")):
+    """A forked run that nobody has waited for yet: its process, stdout and stderr (files)."""
+
+    def end(self):
+        """Wait for its end. Returns a Run."""
+        status = os.waitpid(self.pid, 0)[1]
+        code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        with self.out, self.err:
+            self.out.seek(0)
+            self.err.seek(0)
+            return Run(code, self.out.read(), text_of(self.err.read()))
+
+
 class Host:
     """One night in a folder (str). maillog, authlog, bruteforce, pf_table: what the files hold
     (bytes; None: the file is not there); now: epoch seconds or --now's text; env: what its runs
@@ -170,23 +183,22 @@ class Host:
                 child.communicate()
                 raise AssertionError("hangs: %s" % (child.args,))
             return Run(child.returncode, out or b"", text_of(err or b""))
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            source = open_stdin(stdin)
-            child = os.fork()
-            if not child:
-                code = 98
-                try:
-                    code = forked(self.arguments(*options), self.environment(**env),
-                                  (source, out.fileno(), err.fileno()), cwd or self.folder,
-                                  prepare, edit or {})
-                finally:
-                    os._exit(code)
-            os.close(source)
-            status = os.waitpid(child, 0)[1]
-            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-            out.seek(0)
-            err.seek(0)
-            return Run(code, out.read(), text_of(err.read()))
+        return self.begin(*options, stdin=stdin, cwd=cwd, prepare=prepare, edit=edit, **env).end()
+
+    def begin(self, *options, stdin=b"", cwd=None, prepare=None, edit=None, **env):
+        """Begin a forked run(). Returns a Begun."""
+        out, err, source = tempfile.TemporaryFile(), tempfile.TemporaryFile(), open_stdin(stdin)
+        pid = os.fork()
+        if not pid:
+            code = 98
+            try:
+                code = forked(self.arguments(*options), self.environment(**env),
+                              (source, out.fileno(), err.fileno()), cwd or self.folder,
+                              prepare, edit or {})
+            finally:
+                os._exit(code)
+        os.close(source)
+        return Begun(pid, out, err)
 
     def start(self, *options, python=None, script=None, flags=("-IS",), cwd=None, prepare=None,
               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **env):
@@ -265,6 +277,12 @@ def forked(args, environment, descriptors, cwd, prepare, edit):
         return 99
     finally:
         sys.stderr.flush()
+
+
+def set_zone(zone):
+    """Make a time zone this process' own."""
+    os.environ["TZ"] = zone
+    time.tzset()
 
 
 # What is on this machine
