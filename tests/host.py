@@ -51,28 +51,28 @@ Run = collections.namedtuple("Run", "returncode stdout stderr")
 
 
 class Begun(collections.namedtuple("Begun", "pid out err")):
-    """A forked run that nobody has waited for yet: its process, stdout and stderr (files)."""
+    """A forked run that nobody has waited for yet: its process, stdout (file), stderr (pipe)."""
 
     def end(self):
         """Wait for its end. Returns a Run."""
-        status = os.waitpid(self.pid, 0)[1]
-        code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-        with self.out, self.err:
+        with self.out, open(self.err, "rb") as err:
+            said = text_of(err.read())
+            status = os.waitpid(self.pid, 0)[1]
+            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
             self.out.seek(0)
-            self.err.seek(0)
-            return Run(code, self.out.read(), text_of(self.err.read()))
+            return Run(code, self.out.read(), said)
 
 
 class Host:
     """One night in a folder (str). maillog, authlog, bruteforce, pf_table: what the files hold
-    (bytes; None: the file is not there); now: epoch seconds or --now's text; env: what its runs
-    get in their environment besides environment()'s own.
+    (bytes; None: the file is not there); now: epoch seconds or --now's text; env, options: what
+    its runs get in their environment and on their command line besides its own.
     """
 
     def __init__(self, folder, maillog=b"", authlog=b"", bruteforce=b"", pf_table=b"", now=NOW,
                  tz="UTC", days=1):
         self.folder = str(folder)
-        self.now, self.tz, self.days, self.env = now, tz, days, {}
+        self.now, self.tz, self.days, self.env, self.options = now, tz, days, {}, ()
         for name, text in (("maillog", maillog), ("authlog", authlog), ("bruteforce", bruteforce),
                            ("pf-table", pf_table)):
             if text is not None:
@@ -152,7 +152,7 @@ class Host:
         """logcheck.py's command line: the host's files, where the options name no others, and the
         ruleset of keep_tables().
         """
-        words = ["--now", str(self.now)]
+        words, options = ["--now", str(self.now)], self.options + options
         if "PF_STATE" in self.env:
             words += ["-f", self.path("pf.conf")]
         if self.days != 1:
@@ -187,26 +187,26 @@ class Host:
 
     def begin(self, *options, stdin=b"", cwd=None, prepare=None, edit=None, **env):
         """Begin a forked run(). Returns a Begun."""
-        out, err, source = tempfile.TemporaryFile(), tempfile.TemporaryFile(), open_stdin(stdin)
+        out, source, (err, sink) = tempfile.TemporaryFile(), open_stdin(stdin), os.pipe()
         pid = os.fork()
         if not pid:
             code = 98
             try:
                 code = forked(self.arguments(*options), self.environment(**env),
-                              (source, out.fileno(), err.fileno()), cwd or self.folder,
-                              prepare, edit or {})
+                              (source, out.fileno(), sink), cwd or self.folder, prepare, edit or {})
             finally:
                 os._exit(code)
         os.close(source)
+        os.close(sink)
         return Begun(pid, out, err)
 
     def start(self, *options, python=None, script=None, flags=("-IS",), cwd=None, prepare=None,
               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **env):
-        """Start a real process of logcheck.py. Returns a Popen."""
+        """Start a real process of logcheck.py, which leads a process group. Returns a Popen."""
         return subprocess.Popen(
             [python or sys.executable] + list(flags) + [script or SCRIPT]
             + self.arguments(*options), env=self.environment(**env), cwd=cwd or self.folder,
-            stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=prepare)
+            stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=prepare, start_new_session=True)
 
     def reference(self, pair):
         """The table (bytes) that the pipeline makes with one of pairs(); the host's own stays."""
