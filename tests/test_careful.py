@@ -83,10 +83,21 @@ def test_a_rule_added_to_the_table_is_found(host, around):
         assert made == [(0, b""), (0, b"192.0.2.7\n")]
 
 
+# lines that are hard to find the beginning of a message in: (head, words to repeat behind it)
+REPEATED = b"message repeated 2 times: [ "
+HARD = [(head, words) for head in (b"", b" mail ") for words in (
+    b"a/", b" a", b" ab", b"sshd[1]: ", b"last message repeated ", REPEATED)]
+HARD += [
+    (b" mail sshd[1]: ", b"pam_x("), (b" mail sshd[1]: ", b"pam_x(sshd:auth): a"),
+    (b" mail x: ", b": Failed "),
+    (b" mail smtpd[1]: " + REPEATED + b'0123456789abcdef smtp failed-command command="AUTH ',
+     b'" result="5'),
+    (b" mail dovecot[1]: " + REPEATED + b"imap-login: Disconnected (auth failed, 1 attempts): "
+     b"user=<", b">, rip=1.2.3.4, ")]
+
+
 def hostile_lines():
-    """SIZE bytes of its own words for each beginning of a message, and lines that are hard to find
-    the beginning in.
-    """
+    """SIZE bytes of its own words for each beginning of a message, and as much of what is HARD."""
     begun = {}
     for _, _, line in rule_lines():
         head, _, message = line.partition(b": ")
@@ -95,15 +106,7 @@ def hostile_lines():
         for text in (message * (SIZE // len(message)), message + b" " * SIZE,
                      message[:-1] + message[-20:] * (SIZE // 20)):
             yield head + b": " + text
-    repeated = b"message repeated 2 times: [ "
-    for head, words in [(head, words) for head in (b"", b" mail ") for words in (
-            b"a/", b" a", b" ab", b"sshd[1]: ", b"last message repeated ", repeated)] + [
-            (b" mail sshd[1]: ", b"pam_x("), (b" mail sshd[1]: ", b"pam_x(sshd:auth): a"),
-            (b" mail x: ", b": Failed "),
-            (b" mail smtpd[1]: " + repeated + b"0123456789abcdef smtp failed-command "
-             b'command="AUTH ', b'" result="5'),
-            (b" mail dovecot[1]: " + repeated + b"imap-login: Disconnected (auth failed, 1 "
-             b"attempts): user=<", b">, rip=1.2.3.4, ")]:
+    for head, words in HARD:
         yield STAMP + head + words * (SIZE // len(words))
     yield b"2018-04-08T12:00:00." + b"1" * SIZE
     yield b"1:00:00" * (SIZE // 7)
