@@ -163,7 +163,8 @@ def test_disk_that_takes_nothing(host, options, prepare, words):
         ls > ../before
         "$@"
         code=$?
-        ls | cmp - ../before && cmp bruteforce ../bruteforce && exit $code""" % (options, prepare),
+        ls | cmp - ../before && cmp bruteforce ../bruteforce || exit 2
+        exit $code""" % (options, prepare),
         "sh", sys.executable, "-IS", SCRIPT] + host.arguments("-e", "bruteforce"),
         cwd=host.folder, env=host.environment(), stderr=subprocess.PIPE)
     assert child.returncode == 1 and words in complaint(child.stderr.decode())
