@@ -4,6 +4,7 @@ with typed text against the rules. usage: fuzz.py N [FIRST-SEED]
 """
 import concurrent.futures
 import functools
+import itertools
 import os
 import sys
 import time
@@ -31,10 +32,8 @@ def main(count, first):
 def report(results):
     """Print what is wrong (iterable of lists of str); returns how much."""
     failed = 0
-    for wrong in results:
-        for what in wrong:
-            print(what, flush=True)
-        failed += len(wrong)
+    for failed, what in enumerate(itertools.chain.from_iterable(results), 1):
+        print(what, flush=True)
     return failed
 
 

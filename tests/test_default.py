@@ -63,14 +63,16 @@ def random_case(seed, all_of_them=False):
     """What is made otherwise of a random case: list of str. A pair, and for every tenth another
     Python, take turns, or all of them try it.
     """
-    versions = [] if seed % 10 else [VERSIONS[seed // 10 % len(VERSIONS)]]
+    versions, some = VERSIONS, PAIRS
+    if not all_of_them:
+        versions = [] if seed % 10 else [VERSIONS[seed // 10 % len(VERSIONS)]]
+        some = [PAIRS[seed % len(PAIRS)]]
     with tempfile.TemporaryDirectory() as folder:
         host = random_cases.case(seed, os.path.join(folder, "host"))
         done = host.run("-n")
         assert done.returncode == 0 and "Traceback" not in done.stderr, (seed, done)
         return ["seed %d, %s" % (seed, what) for what in differences(
-            host, done.stdout, VERSIONS if all_of_them else versions,
-            PAIRS if all_of_them else [PAIRS[seed % len(PAIRS)]])]
+            host, done.stdout, versions, some)]
 
 
 def test_random_cases():
