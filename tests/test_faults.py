@@ -176,24 +176,19 @@ def test_limit_on_file_size(host, limit):  # SIGXFSZ, which kills by default, co
         resource.RLIMIT_FSIZE, (limit, limit))), BEFORE, words="too large")
 
 
-@pytest.mark.parametrize("name, mode", ((".", 0o555), ("bruteforce", 0), (TEMPORARY, 0o600)))
+@pytest.mark.parametrize("name, mode", ((".", 0o555), ("bruteforce", 0)))
 def test_no_permission(host, name, mode):
     def become_nobody():
         if ROOT:
             os.setgroups([])
             os.setgid(65534)
             os.setuid(65534)
-    if name == TEMPORARY:
-        # the folder is anybody's, but not what stands in the way there
-        if not ROOT:
-            pytest.skip("needs root, to be another user")
-        host.write(name, b"")
     os.chmod(host.folder, 0o777)
     os.chmod(host.path(name), mode)
     end = host.run(prepare=become_nobody)
     os.chmod(host.folder, 0o755)
     os.chmod(host.path("bruteforce"), 0o644)
-    check(host, end, BEFORE, {TEMPORARY} & {name}, "Permission denied")
+    check(host, end, BEFORE, words="Permission denied")
 
 
 # 3. Rivals.
@@ -301,14 +296,11 @@ def make(kind, path):
             pytest.skip("device nodes are not permitted here")
 
 
-@pytest.mark.parametrize("link", (False, True))
 @pytest.mark.parametrize("kind", ("directory", "FIFO", "socket", "null device", "link to itself"))
-def test_what_is_no_file_is_refused(host, kind, link):
+def test_what_is_no_file_is_refused(host, kind):
     path = host.path("bruteforce")
     os.unlink(path)
-    make(kind, host.path("thing") if link else path)
-    if link:
-        os.symlink("thing", path)
+    make(kind, path)
     listing, face, host.options = host.names(), os.lstat(path), ()
     code, _, stderr = host.run()
     assert code == 1 and complaint(stderr)
