@@ -614,7 +614,7 @@ FAIL/ssh/key         key not for this host  Authentication tried for <USER> with
     but not from a permitted {host|source address} ({ip=|}<IP>).
 FAIL/ssh/end         no identification  Did not receive identification string from <PEER><PRE>
 FAIL/ssh/root        root refused  ROOT LOGIN REFUSED FROM <PEER><PRE>
-SURE/ssh/end         no ssh client  Bad protocol version identification '<NAME>' from <PEER><PRE>
+SURE/ssh/end         no ssh client  Bad protocol version identification '<BANNER>' from <PEER><PRE>
 SURE/ssh/end         no ssh client  banner exchange: Connection from <PEER>: invalid format<PRE>
 FAIL/ssh/end         no identification  banner exchange: Connection from <PEER>: <PLAIN><PRE>
 FAIL/ssh/end         nothing in common  Unable to negotiate with <PEER>: <ANY>
@@ -758,6 +758,7 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<N>": rb"(?P<n>\d{1,6})",
     "<ID>": rb"(?P<session>[0-9a-f]{16})",
     # sshd
+    "<BANNER>": rb"(?!.{463}).*",  # typed; 463 bytes and its literal beginning make 500
     "<PEER>": rb"<IP>(?: port \d{1,5}|)",  # since OpenSSH 7
     "<PRE>": rb"(?: \[preauth\]|)",  # since OpenSSH 5.9
     "<SSH2>": rb"(?: ssh\d|)(?: via [\da-fA-F.:]{2,45}|) *",  # FreeBSD: via its own address
