@@ -153,7 +153,7 @@ def time_range(now, days):
 
     now: epoch seconds; days: of 86400 seconds. Returns the first and last stamp (bytes), local
     time. The first " 0" is the zero of a day up to the 9th, else of an hour up to nine: sed cuts
-    both. Raises OverflowError, ValueError or OSError if there is no such time.
+    both.
     """
     return tuple(
         time.strftime("%b %d %H:%M:%S", time.localtime(second)).replace(" 0", "  ", 1).encode()
@@ -288,13 +288,10 @@ def update(options, night, found):
         night.old, about = old_file(target)
         table = merge(options, night, known, found)
         table = within_limit(options, night, table, known)
-        write(new, table)
-        keep_owner(new, about)
-        os.fsync(new)
+        fill(new, table, about)
         if options.careful and not options.no_pf:
             pf_replace(options, night, temporary)
-        os.rename(temporary, target)
-        sync_folder(options, night, target)
+        rename(options, night, temporary, target)
         if about is None:
             night.say(options.etcfile, "was not there and has been made")
     if not options.careful and not options.no_pf:
@@ -1266,11 +1263,7 @@ def parse(args):
     for letter, name in (("-k", "count"), ("--mask6", "mask6")):
         if name in given and "careful" not in given:
             parser.error("%s has no effect without -c" % letter)
-    now, days = given.get("now", time.time()), given.get("days", DAYS)
-    with contextlib.suppress(OverflowError, ValueError, OSError):
-        time_range(now, days)
-        return given
-    parser.error("no such time: %d days before %s" % (days, given.get("now", "now")))
+    return given
 
 
 # Other programs, and what they and this one say
@@ -1445,24 +1438,30 @@ def write(fd, lines):
         out.write(b"".join([b"\n".join(lines), b"\n" if lines else b""]))
 
 
-def keep_owner(fd, about):
-    """Give the new file, open as fd, the old one's owner and mode (about: os.stat_result, or None
-    where there was none). Raises OSError.
+def fill(fd, lines, about):
+    """Write a new table (list of bytes) to its file, open as fd, with the old one's owner and mode
+    (about: os.stat_result, or None where there was none), and have it on disk. Raises OSError.
     """
-    if about is None:
+    write(fd, lines)
+    if about:
+        try:
+            os.fchown(fd, about.st_uid, about.st_gid)
+        except PermissionError as error:
+            raise OSError(error.errno, "cannot keep its owner and group: " + error.strerror)
+        mode = stat.S_IMODE(about.st_mode)
+    else:
         umask = os.umask(0)
         os.umask(umask)
-        os.fchmod(fd, 0o644 & ~umask)
-        return
-    try:
-        os.fchown(fd, about.st_uid, about.st_gid)
-    except PermissionError as error:
-        raise OSError(error.errno, "cannot keep its owner and group: " + error.strerror)
-    os.fchmod(fd, stat.S_IMODE(about.st_mode))  # after fchown, which takes setuid bits away
+        mode = 0o644 & ~umask
+    os.fchmod(fd, mode)  # after fchown, which takes setuid bits away
+    os.fsync(fd)
 
 
-def sync_folder(options, night, target):
-    """Have the rename of the table file (str) on disk before anything else happens."""
+def rename(options, night, temporary, target):
+    """Let the temporary file (str) take the table file's (str) place, and have that on disk before
+    anything else happens. Raises OSError if it cannot.
+    """
+    os.rename(temporary, target)
     try:
         folder = os.open(os.path.dirname(target), os.O_RDONLY)
         try:
@@ -1671,11 +1670,8 @@ def forgive(options, night):
             old, about = old_file(target)
             in_file = list(filter(lies_in, old))
             if in_file and not options.dry_run:
-                write(new, [entry for entry in old if entry and not lies_in(entry)])
-                keep_owner(new, about)
-                os.fsync(new)
-                os.rename(target + ".logcheck", target)
-                sync_folder(options, night, target)
+                fill(new, [entry for entry in old if entry and not lies_in(entry)], about)
+                rename(options, night, target + ".logcheck", target)
             if in_pf and not options.dry_run:
                 try:
                     pfctl("-t", options.table, "-T", "delete", "-f", "-",
