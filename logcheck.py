@@ -344,10 +344,10 @@ def old_file(path):
         return file.read().split(b"\n"), about
 
 
-is_numeric = re.compile(rb"[0-9.]+").fullmatch
-is_loadable = re.compile(
-    rb"(?:%s\.){0,3}%s" % ((rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2)).fullmatch
-UNLOADABLE, ALLOWED = "pf could not load it", "allowed"
+# lines of digits and dots that are not one to four numbers up to 255
+UNLOADABLE = re.compile(rb"^(?!(?:%s\.){0,3}%s$)[0-9.]+$" % (
+    (rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2), re.MULTILINE)
+NOT_LOADED, ALLOWED = "pf could not load it", "allowed"
 
 
 def merge(options, night, known, found):
@@ -358,9 +358,7 @@ def merge(options, night, known, found):
     no address, for which pf would refuse the whole ruleset.
     """
     entries = set(night.old).union(known, found) - {b""}
-    for entry in entries:
-        if not is_loadable(entry) and is_numeric(entry):
-            night.left_out[entry] = UNLOADABLE
+    night.left_out = dict.fromkeys(UNLOADABLE.findall(b"\n".join(entries)), NOT_LOADED)
     if night.allowed:
         night.left_out.update((entry, ALLOWED) for entry in entries
                               if is_allowed(entry, night.allowed))
@@ -423,11 +421,13 @@ def careful_attackers(options, night):
     return court.judge(night)
 
 
-class Range:
+class Range(dict):
     """The last days and two hours more, by the clock on the lines. The two hours are for clocks
     set back and for runs that begin later than the night before: nothing is lost.
 
-    first, last: epoch seconds; text: both as (str, str), local time.
+    {first ten bytes of a line, an hour or an ISO date: whether all lines that begin with it lie in
+    the range: True; False if none does; None if it depends}; first, last: epoch seconds; text: both
+    as (str, str), local time.
     """
 
     def __init__(self, now, days):
@@ -445,25 +445,19 @@ class Range:
         # ISO stamps may be of another zone, up to a day away
         self.dates = tuple(time.strftime("%Y-%m-%d", time.localtime(second)).encode()
                            for second in (self.first - 86400, now + 86400))
-        self.parts = {}  # {first ten bytes of a line: part() of it}
 
-    def part(self, line):
-        """Whether all lines that begin with the ten bytes that this line (bytes) begins with, an
-        hour or an ISO date, lie in the range: True; False if none does; None if it depends.
-        """
-        begin = line[:10]
-        if begin not in self.parts:
-            if begin[4:5] == b"-":
-                inside = None if self.dates[0] <= begin <= self.dates[1] else False
-            else:
-                inside = (None if any(begin[:9] in edge for edge in self.edges)
-                          else begin[:9] in self.hours)
-            self.parts[begin] = inside
-        return self.parts[begin]
+    def __missing__(self, begin):
+        if begin[4:5] == b"-":
+            self[begin] = None if self.dates[0] <= begin <= self.dates[1] else False
+        elif any(begin[:9] in edge for edge in self.edges):
+            self[begin] = None
+        else:
+            self[begin] = begin[:9] in self.hours
+        return self[begin]
 
     def holds(self, line):
         """Whether a line (bytes) lies in the range."""
-        inside = self.part(line)
+        inside = self[line[:10]]
         if inside is not None:
             return inside
         if line[4:5] == b"-":
@@ -560,13 +554,14 @@ def attempt(path):
         return None
 
 
-# What the daemons write of their peers: (daemon, verdict, why, template). A template is a whole
-# message, from its literal beginning on, and reads like it: <NAME> stands for a pattern of FIELDS,
-# {a|b} for either. <IP> stands where the daemon puts the peer, and nothing that a client types can
-# move that place: before typed text all is fixed; after it, up to the end, stand the daemon's own
-# words. (sshd cuts a message at 500 bytes, so <USER> is shorter than that.) Rules are tried in
-# this order, and the first that matches ends the search unless its verdict has a "+". A log is
-# searched for their literal beginnings, or for all that stands before a "~".
+# What the daemons write of their peers, a row a message: verdict, why, template; indented lines go
+# on. A template is the whole message, from its literal beginning on, and reads like it: <NAME>
+# stands for a pattern of FIELDS, {a|b} for either. <IP> stands where the daemon puts the peer, and
+# nothing that a client types can move that place: before typed text all is fixed; after it, up to
+# the end, stand the daemon's own words. (sshd cuts a message at 500 bytes, so <USER> is shorter
+# than that.) Rules are tried in this order, and the first that matches ends the search unless its
+# verdict has a "+". A log is searched for their literal beginnings, or for all that stands before
+# a "~".
 #
 # A verdict is WHAT/DOOR/WITNESS, weighed by weigh(). Against the peer: SURE; FAIL; LEFT (an unknown
 # client leaves Postfix without login and delivery); REJECT. For it: LOGIN; DELIVERED; PUTOFF (a
@@ -574,190 +569,187 @@ def attempt(path):
 # refused when its text comes) one DELIVERED. PEER names the address of a session that later lines
 # go by, END ends it. <N> is a number of attempts that the line states. Postfix' rules hold for
 # submission and smtps too, whose door is "submission"; those whose door is "port 25" do not.
-RULES = [("sshd",) + row for row in (
-    ("SURE/ssh/user", "unknown user", "{Invalid|Illegal} user <NAME> from <IP><PORT><PRE>"),
-    ("SURE/ssh/failed", "unknown user",
-     "{Failed|Postponed} <WORD> for {invalid|illegal} user <USER> from <IP><PORT><SSH2><KEY>"),
-    ("SURE/ssh/failed", "root failed",
-     "Failed {password|keyboard-interactive<WAY>|challenge-response} for root from "
-     "<IP><PORT><SSH2>"),
-    ("FAIL/ssh/failed", "failed password",
-     "Failed {password|keyboard-interactive<WAY>|challenge-response} for <USER> from "
-     "<IP><PORT><SSH2>"),
-    ("SURE/ssh/failed", "unknown user",  # typed on both sides: no blank in the name
-     "Failed hostbased for invalid user <WORD> from <IP><PORT><SSH2><CLIENT>"),
-    ("FAIL/ssh/failed", "failed hostbased",
-     "Failed hostbased for <WORD> from <IP><PORT><SSH2><CLIENT>"),
-    ("LOGIN/ssh/accepted", "", "Accepted <WORD> for <ACCOUNT> from <IP><PORT><SSH2><MORE>"),
-    ("SURE/ssh/end", "too many attempts",
-     "Disconnecting {invalid user <SHY>|authenticating user root} <IP><PORT>: "
-     "Too many authentication failures<PRE>"),
-    ("SURE/ssh/many", "too many attempts",
-     "maximum authentication attempts exceeded for {invalid user <USER>|root} from "
-     "<IP><PORT><SSH2><PRE>"),
-    ("FAIL/ssh/end", "too many attempts",
-     "Disconnecting {authenticating user <SHY> |}<IP><PORT>: "
-     "Too many authentication failures<PRE>"),
-    ("FAIL/ssh/many", "too many attempts",
-     "maximum authentication attempts exceeded for <USER> from <IP><PORT><SSH2><PRE>"),
-    ("SURE/ssh/end", "changed the user",  # typed on both sides: no blank in it
-     "Disconnecting invalid user <WORD> <IP><PORT>: Change of username or service not allowed: "
-     "<WORD> -> <WORD><PRE>"),
-    ("FAIL/ssh/end", "changed the user",
-     "Disconnecting authenticating user <WORD> <IP><PORT>: Change of username or service not "
-     "allowed: <WORD> -> <WORD><PRE>"),
-    ("SURE/ssh/end", "broken protocol",
-     "Disconnecting <IP><PORT>: {strict KEX violation|multiple KEXINIT|bad service request}<ANY>"),
-    ("SURE/ssh/user", "root not allowed", "User root from <IP> not allowed because <PLAIN>"),
-    ("FAIL/ssh/user", "user not allowed", "User <USER> from <IP> not allowed because <PLAIN>"),
-    ("SURE/ssh/user", "root not allowed",
-     "pam_access(<SERVICE>): access denied for user `root' from `<IP>'"),
-    ("FAIL/ssh/user", "user not allowed",
-     "pam_access(<SERVICE>): access denied for user `<USER>' from `<IP>'"),
-    ("SURE/ssh/user", "prohibited",
-     "administratively prohibited connection for {invalid user <USER>|root} from <IP><PORT>"),
-    ("FAIL/ssh/user", "prohibited",
-     "administratively prohibited connection for <USER> from <IP><PORT>"),
-    ("FAIL/ssh/key", "key not for this host",
-     "Authentication tried for <USER> with correct key but not from a permitted host "
-     "(host=<WORD>, ip=<IP>{, required=<WORD>|})."),
-    ("FAIL/ssh/key", "key not for this host",
-     "Authentication tried for <USER> with valid certificate but not from a permitted "
-     "{host|source address} ({ip=|}<IP>)."),
-    ("FAIL/ssh/end", "no identification",
-     "Did not receive identification string from <IP><PORT><PRE>"),
-    ("FAIL/ssh/root", "root refused", "ROOT LOGIN REFUSED FROM <IP><PORT><PRE>"),
-    ("SURE/ssh/end", "no ssh client",
-     "Bad protocol version identification '<NAME>' from <IP><PORT><PRE>"),
-    ("SURE/ssh/end", "no ssh client",
-     "banner exchange: Connection from <IP><PORT>: invalid format<PRE>"),
-    ("FAIL/ssh/end", "no identification",
-     "banner exchange: Connection from <IP><PORT>: <PLAIN><PRE>"),
-    ("FAIL/ssh/end", "nothing in common", "Unable to negotiate with <IP><PORT>: <ANY>"),
-    ("FAIL/ssh/end", "nothing in common", "Protocol major versions differ for <IP><PORT>: <ANY>"),
-    ("SURE/ssh/end", "probed", "{probed|scanned|Connection} from <IP><PORT> with <ANY>"),
-    ("SURE/ssh/end", "refused by hosts.deny", "refused connect from {<WORD> (|}<IP>{)|}"),
-    ("FAIL/ssh/disconnect", "left before a login",  # 13: cancelled; 14: no more methods
-     "Received disconnect from <IP><PORT>:{ |}{13|14}:~ <ANY>"),
-    ("FAIL/ssh/disconnect", "left before a login",
-     "Received disconnect from <IP><PORT>:{ |}<CODE>:<BYUSER>~ <ANY>{ [preauth]|: Auth fail|"
-     ": Auth cancel}"),
-    ("SURE/ssh/end", "unknown user",
-     "{Connection closed by|Connection reset by|Disconnected from} invalid user <USER> "
-     "<IP><PORT><PRE>"),
-    ("FAIL/ssh/end", "left before a login",
-     "{Connection closed by|Connection reset by|Disconnected from} authenticating{ |}user <USER> "
-     "<IP><PORT><PRE>"),
-    ("FAIL/ssh/end", "left before a login",
-     "{Connection closed by|Connection reset by|Disconnected from} <IP>~{ port <DIGITS>|} "
-     "[preauth]"),
-    # without [preauth] also a session that breaks off: then there was a login
-    ("FAIL/ssh/end", "left before a login", "Connection {closed|reset} by <IP> port <DIGITS>"),
-    ("SURE/ssh/end", "broken protocol",
-     "Connection {from|to} {invalid user <USER> |authenticating user root |}<IP><PORT>: "
-     "<BROKEN> [preauth]"),
-    ("FAIL/ssh/end", "timeout before a login",
-     "Timeout before authentication for {connection from |}<IP>"
-     "{ port <DIGITS>| to <WORD>, pid = <ANY>|}"),
-    ("FAIL/ssh/penalty", "penalty",
-     "srclimit_penalise: {ipv4: new |ipv6: new |}<IP>/{32|128}{:|} <PLAIN> for penalty: <PLAIN>"),
-    ("FAIL/ssh/penalty", "penalty",
-     "drop connection #<DIGITS> from [<IP>]:<DIGITS> on [<WORD> penalty: <PLAIN>"),
-    ("SURE/ssh/PAM", "unknown user, or root",
-     "PAM: <PLAIN> for {illegal user <USER>|invalid user <USER>|root} from <IP><VIA><PRE>"),
-    ("FAIL/ssh/PAM", "failed password", "PAM: <PLAIN> for <USER> from <IP><VIA><PRE>"),
-    ("SURE/ssh/pam_unix", "root failed", "{(pam_unix) |}authentication failure; <PAM>user=root"),
-    ("SURE/ssh/pam", "root failed", "pam_<SERVICE>): a~uthentication failure; <PAM>user=root"),
-    ("FAIL/ssh/pam_unix", "failed password", "{(pam_unix) |}authentication failure; <PAM><WHOM>"),
-    ("FAIL/ssh/pam_unix", "failed password",
-     "pam_unix(<SERVICE>): a~uthentication failure; <PAM><WHOM>"),
-    ("FAIL/ssh/pam", "failed password", "pam_<SERVICE>): a~uthentication failure; <PAM><WHOM>"),
-    ("FAIL/ssh/pam_unix", "failed password",
-     "PAM <N> more authentication failure{s|}; <PAM><WHOM>"),
-)] + [
-    ("sshd", "FAIL/ssh/pam_unix", "failed password",
-     "more authentication failure{s|}; <PAM><WHOM>"),
-] + [("postfix",) + row for row in (
-    ("LEFT+/smtp/quit", "unknown client, no login, no delivery",
-     "disconnect from unknown[<IP>]<CLIENTPORT><IDLE>"),
-    ("LOGIN/smtp/auth", "", "disconnect from <HOST><COMMANDS> auth=~<DONE>"),
-    ("FAIL/smtp/auth", "failed login", "disconnect from <HOST><COMMANDS> auth=~0/<N>{ <ANY>|}"),
-    ("LOGIN+/smtp/client", "", "client=<HOST>, sasl_method=<WORD>, sasl_username=<ANY>"),
-    ("DELIVERED/smtp/client", "", "client=<HOST>{, <ANY>|}"),
-    ("FAIL+/smtp/SASL", "failed login", "warning: <HOST>: SASL <ANY> authentication failed<ANY>"),
-    ("DOWN/smtp/SASL", "", "warning: <HOST>: SASL <MECH> authentication failed: <DOWN>"),
-    ("FAIL/smtp/rate", "too many logins",
-     "warning: AUTH command rate limit exceeded: <DIGITS> from <HOST> for service <WORD>"),
-    ("SURE/smtp/abuse", "abuse of the protocol", "warning: non-SMTP command from <HOST>{: <ANY>|}"),
-    ("SURE/smtp/abuse", "abuse of the protocol",
-     "improper command pipelining after <STAGE> from <HOST>{: <ANY>|}"),
-    ("SURE/smtp/errors", "too many errors", "too many errors after <STAGE> from <HOST>"),
-    ("FAIL/port 25/broke", "unknown client broke off",
-     "{lost connection|timeout} after <EARLY> from unknown[<IP>]<CLIENTPORT>"),
-    ("FAIL/smtp/broke", "broke off after AUTH", "{lost connection|timeout} after AUTH from <HOST>"),
-    ("PUTOFF/submission/tls", "", "SSL_accept error from <HOST>: <ANY>"),
-    ("", "", "reject: <STAGE> from <HOST>: <LOGGEDIN>"),  # no evidence: a user of ours
-    ("UNDONE+/smtp/reject", "", "reject: {DATA|BDAT|END-OF-MESSAGE} from <HOST>: <ANY>"),
-    ("REJECT/smtp/reject", "rejected relaying or recipient",
-     "reject: <STAGE> from <HOST>: <REFUSED>"),
-    ("PUTOFF/smtp/reject", "", "reject: <STAGE> from <HOST>: 4<ANY>"),
-    ("REJECT/smtp/list", "on block lists", "DNSBL rank <DIGITS> for [<IP>]<CLIENTPORT>"),
-    ("REJECT/smtp/list", "on block lists", "{BLACKLISTED|DENYLISTED} [<IP>]<CLIENTPORT>"),
-    ("SURE/smtp/abuse", "failed postscreen's tests",
-     "PREGREET <DIGITS> after <WORD> from [<IP>]<CLIENTPORT>: <ANY>"),
-    ("SURE/smtp/abuse", "failed postscreen's tests",
-     "HANGUP after <WORD> from [<IP>]<CLIENTPORT> in tests before SMTP handshake"),
-    ("FAIL/smtp/broke", "broke off",
-     "HANGUP after <WORD> from [<IP>]<CLIENTPORT> in tests after SMTP handshake"),
-    ("FAIL/smtp/broke", "too many or too slow commands",
-     "COMMAND {COUNT|TIME} LIMIT from [<IP>]<CLIENTPORT>{ after <ANY>|}"),
-    ("SURE/smtp/abuse", "failed postscreen's tests",
-     "{COMMAND LENGTH LIMIT|COMMAND PIPELINING|BARE NEWLINE|NON-SMTP COMMAND} from "
-     "[<IP>]<CLIENTPORT>{ after <ANY>|}"),
-)] + [("dovecot",) + row for row in (
-    ("LOGIN/login/login", "", "{Login|Logged in}: user=<<ACCOUNT>>, <RIP>"),
-    ("FAIL/login/login", "failed login",
-     "{Disconnected|Aborted login|Login aborted}{ (|: | by logging out (}<NOTOUT>~<END><NOLOGIN>"
-     "<ATTEMPTS>)<NOTES>: <ITSUSER><RIP>"),
-    ("SURE/login/login", "abuse of the protocol",
-     "{Disconnected|Login aborted}{: Disconnected|}: Too many {invalid|bad} commands<NOTES>: "
-     "<ITSUSER><RIP>"),
-    ("FAIL/auth/process", "failed login",
-     "{pam|passwd-file|sql|ldap|shadow|passwd|bsdauth|static|lua|checkpassword|policy|"
-     "Authenticate|authenticate|vpopmail|oauth2|dict|sia}(<LOGIN>,<IP><SESSION>): "
-     "<REQUEST><BADLOGIN><DETAIL><GIVEN>"),
-    ("FAIL/auth/process", "failed login",
-     "{auth|auth-worker}(<LOGIN>,<IP>~<SESSION>)<SESSIONS>: <REQUEST><BADLOGIN><DETAIL><GIVEN>"),
-    ("FAIL/auth/PAM", "failed login",
-     "pam_<SERVICE>): a~uthentication failure; <PAM>{user=<WORD>|user=|}"),
-)] + [("opensmtpd",) + row for row in (
-    ("PEER", "", "smtp {event=|}connected address={[|}<IP>{]|} host=<ANY>"),
-    ("END", "", "smtp {event=|}{disconnected|closed}<ANY>"),
-    ("LOGIN/smtp/auth", "", "smtp {event=|}authentication user=<TOKEN><AH> result=ok"),
-    ("FAIL/smtp/auth", "failed login", "smtp {event=|}authentication <ANY>result=permfail"),
-    ("DELIVERED/smtp/client", "", "smtp {event=|}message <ANY>msgid=<ANY>"),
-    ("FAIL/smtp/command", "failed login",
-     'smtp {event=|}failed-command <AH>command="<AUTHCMD> <ANY>" result="5<ANY>'),
-    ("REJECT/smtp/reject", "rejected relaying or recipient",
-     'smtp {event=|}failed-command <AH>command="<RCPTCMD><ANY>" result="5<ANY>'),
-    ("SURE/smtp/abuse", "abuse of the protocol",
-     'smtp {event=|}failed-command <AH>command="<NOSMTP><ANY>" result="500<ANY>'),
-    ("SURE/smtp/abuse", "abuse of the protocol",
-     'smtp {event=|}bad-input <AH>result="500<ANY>Pipelining not supported<ANY>'),
-    # 5.x
-    ("PEER", "", "New session <ID> from host <WORD> [{IPv6:|}<IP>]"),
-    ("END", "", "Closing session <ID><ANY>"),
-    ("LOGIN/smtp/auth", "", "Accepted authentication for user <TOKEN> on session <ID>"),
-    ("DELIVERED/smtp/client", "", "Accepted message <TOKEN> on session <ID>: <ANY>"),
-    ("FAIL/smtp/command", "failed login",
-     'Failed command on session <ID>: "<AUTHCMD> <ANY>" => 5<ANY>'),
-    ("REJECT/smtp/reject", "rejected relaying or recipient",
-     'Failed command on session <ID>: "<RCPTCMD><ANY>" => 5<ANY>'),
-)]
+RULES = r"""
+sshd
+SURE/ssh/user        unknown user  {Invalid|Illegal} user <NAME> from <PEER><PRE>
+SURE/ssh/none        unknown user  Failed none for {invalid|illegal} user <USER> from <PEER><SSH2>
+SURE/ssh/failed      unknown user  Failed <WORD> for {invalid|illegal} user <USER> from
+    <PEER><SSH2><KEY>
+SURE/ssh/postponed   unknown user  Postponed <WORD> for {invalid|illegal} user <USER> from
+    <PEER><SSH2><KEY>
+SURE/ssh/failed      root failed  Failed <PASSWORD> for root from <PEER><SSH2>
+FAIL/ssh/failed      failed password  Failed <PASSWORD> for <USER> from <PEER><SSH2>
+SURE/ssh/failed      unknown user  Failed hostbased for invalid user <WORD> from
+    <PEER><SSH2><CLIENTUSER>
+FAIL/ssh/failed      failed hostbased  Failed hostbased for <WORD> from <PEER><SSH2><CLIENTUSER>
+LOGIN/ssh/accepted   login  Accepted <WORD> for <ACCOUNT> from <PEER><SSH2><MORE>
+SURE/ssh/end         too many attempts  Disconnecting {invalid user <SHY>|authenticating user root}
+    <PEER>: Too many authentication failures<PRE>
+SURE/ssh/many        too many attempts  maximum authentication attempts exceeded for {invalid user
+    <USER>|root} from <PEER><SSH2><PRE>
+FAIL/ssh/end         too many attempts  Disconnecting {authenticating user <SHY> |}<PEER>: Too many
+    authentication failures<PRE>
+FAIL/ssh/many        too many attempts  maximum authentication attempts exceeded for <USER> from
+    <PEER><SSH2><PRE>
+SURE/ssh/end         changed the user  Disconnecting invalid user <WORD> <PEER>: Change of username
+    or service not allowed: <WORD> -> <WORD><PRE>
+FAIL/ssh/end         changed the user  Disconnecting authenticating user <WORD> <PEER>: Change of
+    username or service not allowed: <WORD> -> <WORD><PRE>
+SURE/ssh/end         broken protocol  Disconnecting <PEER>: {strict KEX violation|multiple
+    KEXINIT|bad service request}<ANY>
+SURE/ssh/user        root not allowed  User root from <IP> not allowed because <PLAIN>
+FAIL/ssh/user        user not allowed  User <USER> from <IP> not allowed because <PLAIN>
+SURE/ssh/user        root not allowed  Denied connection for root from <WORD> [<IP>].<PRE>
+FAIL/ssh/user        user not allowed  Denied connection for <WORD> from <WORD> [<IP>].<PRE>
+SURE/ssh/user        root not allowed  pam_access(<SERVICE>): access denied for user `root' from
+    `<IP>'
+FAIL/ssh/user        user not allowed  pam_access(<SERVICE>): access denied for user `<USER>' from
+    `<IP>'
+SURE/ssh/user        prohibited  administratively prohibited connection for {invalid user
+    <USER>|root} from <PEER>
+FAIL/ssh/user        prohibited  administratively prohibited connection for <USER> from <PEER>
+FAIL/ssh/key         key not for this host  Authentication tried for <USER> with correct key but not
+    from a permitted host (host=<WORD>, ip=<IP>{, required=<WORD>|}).
+FAIL/ssh/key         key not for this host  Authentication tried for <USER> with valid certificate
+    but not from a permitted {host|source address} ({ip=|}<IP>).
+FAIL/ssh/end         no identification  Did not receive identification string from <PEER><PRE>
+FAIL/ssh/root        root refused  ROOT LOGIN REFUSED FROM <PEER><PRE>
+SURE/ssh/end         no ssh client  Bad protocol version identification '<BANNER>' from <PEER><PRE>
+SURE/ssh/end         no ssh client  banner exchange: Connection from <PEER>: invalid format<PRE>
+FAIL/ssh/end         no identification  banner exchange: Connection from <PEER>: <PLAIN><PRE>
+FAIL/ssh/end         nothing in common  Unable to negotiate with <PEER>: <ANY>
+FAIL/ssh/end         nothing in common  Protocol major versions differ for <PEER>: <ANY>
+SURE/ssh/end         probed  {probed|scanned|Connection} from <PEER> with <ANY>
+SURE/ssh/end         refused by hosts.deny  refused connect from {<WORD> (|}<IP>{)|}
+FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}{13|14}:~ <ANY>
+FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}<CODE>:<BYUSER>~
+    <ANY>{ [preauth]|: Auth fail|: Auth cancel}
+SURE/ssh/end         unknown user  {Connection closed by|Connection reset by|Disconnected from}
+    invalid user <USER> <PEER><PRE>
+FAIL/ssh/end         left before a login  {Connection closed by|Connection reset by|Disconnected
+    from} authenticating{ |}user <USER> <PEER><PRE>
+FAIL/ssh/end         left before a login  {Connection closed by|Connection reset by|Disconnected
+    from} <IP>~{ port <DIGITS>|} [preauth]
+FAIL/ssh/end         left before a login  Connection {closed|reset} by <IP> port <DIGITS>
+SURE/ssh/end         broken protocol  Connection {from|to} {invalid user <USER> |authenticating user
+    root |}<PEER>: <BROKEN> [preauth]
+FAIL/ssh/end         left before a login  Connection {from|to} <PEER>: {Connection reset by peer|DH
+    GEX group out of range|error in libcrypto|incorrect signature}<PRE>
+FAIL/ssh/end         timeout before a login  Timeout before authentication for {connection from
+    |}<IP>{ port <DIGITS>| to <WORD>, pid = <ANY>|}
+FAIL/ssh/penalty     penalty  srclimit_penalise: {ipv4: new |ipv6: new |}<IP>/{32|128}{:|} <PLAIN>
+    for penalty: <PLAIN>
+FAIL/ssh/penalty     penalty  drop connection #<DIGITS> from [<IP>]:<DIGITS> on [<WORD> penalty:
+    <PLAIN>
+SURE/ssh/PAM         unknown user, or root  PAM: <PLAIN> for {illegal user <USER>|invalid user
+    <USER>|root} from <IP><VIA><PRE>
+FAIL/ssh/PAM         failed password  PAM: <PLAIN> for <USER> from <IP><VIA><PRE>
+SURE/ssh/pam_unix    root failed  {(pam_unix) |}authentication failure; <PAM>user=root
+SURE/ssh/pam_unix    root failed  pam_unix(<SERVICE>): a~uthentication failure; <PAM>user=root
+SURE/ssh/pam         root failed  pam_<SERVICE>): a~uthentication failure; <PAM>user=root
+FAIL/ssh/pam_unix    failed password  {(pam_unix) |}authentication failure; <PAM><WHOM>
+FAIL/ssh/pam_unix    failed password  pam_unix(<SERVICE>): a~uthentication failure; <PAM><WHOM>
+FAIL/ssh/pam         failed password  pam_<SERVICE>): a~uthentication failure; <PAM><WHOM>
+SURE/ssh/pam_unix    root failed  PAM <N> more authentication failure{s|}; <PAM>user=root
+SURE/ssh/pam_unix    root failed  more authentication failure{s|}; <PAM>user=root
+FAIL/ssh/pam_unix    failed password  PAM <N> more authentication failure{s|}; <PAM><WHOM>
+FAIL/ssh/pam_unix    failed password  more authentication failure{s|}; <PAM><WHOM>
 
-FIELDS = {
+postfix
+LEFT+/smtp/quit      unknown client, no login, no delivery  disconnect from unknown<CLIENT><IDLE>
+LOGIN/smtp/auth      login  disconnect from <HOST><COMMANDS> auth=~<DONE>
+FAIL/smtp/auth       failed login  disconnect from <HOST><COMMANDS> auth=~0/<N>{ <ANY>|}
+LOGIN+/smtp/client   login  client=<HOST>, sasl_method=<WORD>, sasl_username=<ANY>
+DELIVERED/smtp/client  delivery  client=<HOST>{, <ANY>|}
+FAIL+/smtp/SASL      failed login  warning: <HOST>: SASL <ANY> authentication failed<ANY>
+DOWN/auth/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed: <DOWN>
+FAIL/smtp/rate       too many logins  warning: AUTH command rate limit exceeded: <DIGITS> from
+    <HOST> for service <WORD>
+PUTOFF/smtp/limit    put off  warning: Connection {rate|concurrency} limit exceeded: <DIGITS> from
+    <HOST> for service <WORD>
+SURE/smtp/abuse      abuse of the protocol  warning: non-SMTP command from <HOST>{: <ANY>|}
+SURE/smtp/abuse      abuse of the protocol  improper command pipelining after <STAGE> from <HOST>{:
+    <ANY>|}
+SURE/smtp/errors     too many errors  too many errors after <STAGE> from <HOST>
+REJECT/port 25/broke  unknown client broke off  {lost connection|timeout} after <EARLY> from
+    unknown<CLIENT>
+FAIL/smtp/broke      broke off after AUTH  {lost connection|timeout} after AUTH from <HOST>
+PUTOFF/submission/tls  put off  SSL_accept error from <HOST>: <ANY>
+NOTHING              our own user  {milter-|}reject: <STAGE> from <HOST>: <LOGGEDIN>
+UNDONE+/smtp/reject  refused after all  {milter-|}reject: {DATA|BDAT|END-OF-MESSAGE} from <HOST>:
+    <ANY>
+REJECT/smtp/reject   rejected relaying or recipient  {milter-|}reject: <STAGE> from <HOST>:
+    <REFUSED>
+PUTOFF/smtp/reject   put off  {milter-|}reject: <STAGE> from <HOST>: 4<ANY>
+REJECT/smtp/list     on block lists  DNSBL rank <DIGITS> for <CLIENT>
+REJECT/smtp/list     on block lists  {BLACKLISTED|DENYLISTED} <CLIENT>
+SURE/smtp/abuse      failed postscreen's tests  PREGREET <DIGITS> after <WORD> from <CLIENT>: <ANY>
+SURE/smtp/abuse      failed postscreen's tests  HANGUP after <WORD> from <CLIENT> in tests before
+    SMTP handshake
+REJECT/port 25/broke  broke off  HANGUP after <WORD> from <CLIENT> in tests after SMTP handshake
+REJECT/port 25/broke  too many or too slow commands  COMMAND {COUNT|TIME} LIMIT from <CLIENT>{ after
+    <ANY>|}
+SURE/smtp/abuse      failed postscreen's tests  {COMMAND LENGTH LIMIT|COMMAND PIPELINING|BARE
+    NEWLINE|NON-SMTP COMMAND} from <CLIENT>{ <ANY>|}
+
+cleanup
+UNDONE+/smtp/reject  refused after all  milter-reject: END-OF-MESSAGE from <HOST>: {4|5}.<ANY>
+PUTOFF/smtp/reject   put off  milter-reject: END-OF-MESSAGE from <HOST>: 4.<ANY>
+REJECT/smtp/reject   rejected message  milter-reject: END-OF-MESSAGE from <HOST>: 5.<ANY>
+
+dovecot
+LOGIN/login/login    login  {Login|Logged in}: user=<<ACCOUNT>>, <RIP>
+LOGIN/login/login    login  proxy(<ACCOUNT>): {s|S}tarted proxying to <SERVER>: user=<<ACCOUNT>>,
+    <RIP>
+SURE+/login/login    abuse of the protocol  {Disconnected|Login aborted}{: Disconnected|}: Too many
+    {invalid|bad} commands{.|}<NOTES>: <WHO>
+FAIL/login/login     failed login  {Disconnected|Aborted login|Login aborted|Connection
+    closed|Remote closed connection unexpectedly|Client has quit the connection|Authentication
+    response too large}{ (|: | by logging out (}<NOTOUT>~<END><NOLOGIN><ATTEMPTS>)<NOTES>: <WHO>
+DOWN/auth/process    our login service  {sql|ldap|dict}(<LOGIN>,<IP><SESSION>): <OUTOFORDER>
+DOWN/auth/process    our login service  {auth|auth-worker}(<LOGIN>,<IP>~<SESSION>)<SESSIONS>:
+    <OUTOFORDER>
+FAIL/auth/process    failed login  {pam|passwd-file|sql|ldap|shadow|passwd}(<LOGIN>,<IP><SESSION>):
+    <DENIED>
+FAIL/auth/process    failed login  {bsdauth|checkpassword|static|lua|sia}(<LOGIN>,<IP><SESSION>):
+    <DENIED>
+FAIL/auth/process    failed login  {vpopmail|policy|oauth2|dict}(<LOGIN>,<IP><SESSION>): <DENIED>
+FAIL/auth/process    failed login  {Authenticate|authenticate}(<LOGIN>,<IP><SESSION>): <DENIED>
+FAIL/auth/process    failed login  {auth|auth-worker}(<LOGIN>,<IP>~<SESSION>)<SESSIONS>: <DENIED>
+FAIL/auth/PAM        failed login  pam_<SERVICE>): a~uthentication failure;
+    <PAM>{user=<WORD>|user=|}
+
+opensmtpd
+PEER                 session  smtp {event=|}connected address={[|}<IP>{]|} host=<ANY>
+END                  session  smtp {event=|}{disconnected|closed}<ANY>
+LOGIN/smtp/auth      login  smtp {event=|}authentication user=<TOKEN><AH> result=ok
+FAIL/smtp/auth       failed login  smtp {event=|}authentication <ANY>result=permfail
+DELIVERED/smtp/client  delivery  smtp {event=|}message <ANY>msgid=<ANY>
+FAIL/smtp/command    failed login  smtp {event=|}failed-command <AH>command="<AUTHCMD> <ANY>"
+    result="5<ANY>
+REJECT/smtp/reject   rejected relaying or recipient  smtp {event=|}failed-command
+    <AH>command="<RCPTCMD><ANY>" result="5<ANY>
+SURE/smtp/abuse      abuse of the protocol  smtp {event=|}failed-command <AH>command="<NOSMTP><ANY>"
+    result="500<ANY>
+SURE/smtp/abuse      abuse of the protocol  smtp {event=|}bad-input <AH>result="500<ANY>Pipelining
+    not supported<ANY>
+PEER                 session  New session <ID> from host <WORD> [{IPv6:|}<IP>]
+END                  session  Closing session <ID><ANY>
+LOGIN/smtp/auth      login  Accepted authentication for user <TOKEN> on session <ID>
+DELIVERED/smtp/client  delivery  Accepted message <TOKEN> on session <ID>: <ANY>
+FAIL/smtp/auth       failed login  Authentication failed for user <ANY> on session <ID>
+FAIL/smtp/command    failed login  Failed command on session <ID>: "<AUTHCMD> <ANY>" => 5<ANY>
+REJECT/smtp/reject   rejected relaying or recipient  Failed command on session <ID>:
+    "<RCPTCMD><ANY>" => 5<ANY>
+SURE/smtp/abuse      abuse of the protocol  Failed command on session <ID>: "<NOSMTP><ANY>" =>
+    500<ANY>
+SURE/smtp/abuse      abuse of the protocol  Bad input on session <ID>: 500<ANY>Pipelining not
+    supported<ANY>
+"""
+
+FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<IP>": rb"(?P<ip>[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"
-            rb"|(?:IPv6:)?[\da-fA-F]{0,4}:[\da-fA-F:]{1,34}(?:[\d.]{7,15})?(?:%[\w.-]{1,16})?)",
+            rb"|(?:IPv6:|)[\da-fA-F]{0,4}:[\da-fA-F:]{1,34}(?:[\d.]{7,15}|)(?:%[\w.-]{1,16}|))",
     "<ANY>": rb".*",  # typed by the client, or what does not matter
     "<NAME>": rb".{0,400}", "<USER>": rb".{0,300}",  # typed; sshd makes up to four bytes of one
     "<SHY>": rb"[^:]{0,300}", "<WORD>": rb"\S{1,100}", "<TOKEN>": rb"\S*", "<DIGITS>": rb"\d{1,6}",
@@ -766,88 +758,99 @@ FIELDS = {
     "<N>": rb"(?P<n>\d{1,6})",
     "<ID>": rb"(?P<session>[0-9a-f]{16})",
     # sshd
-    "<PORT>": rb"(?: port \d{1,5})?",  # since OpenSSH 7
-    "<PRE>": rb"(?: \[preauth\])?",  # since OpenSSH 5.9
-    "<SSH2>": rb"(?: ssh\d)?(?: via [\da-fA-F.:]{2,45})? *",  # FreeBSD: via its own address
-    "<VIA>": rb"(?: via [\da-fA-F.:]{2,45})? *",
-    "<KEY>": rb"(?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60})?",
-    "<MORE>": rb"(?:: .*)?", "<CLIENT>": rb"(?:: (?!.* from ).*)?",
+    "<BANNER>": rb"(?!.{463}).*",  # typed; 463 bytes and its literal beginning make 500
+    "<PEER>": rb"<IP>(?: port \d{1,5}|)",  # since OpenSSH 7
+    "<PRE>": rb"(?: \[preauth\]|)",  # since OpenSSH 5.9
+    "<SSH2>": rb"(?: ssh\d|)(?: via [\da-fA-F.:]{2,45}|) *",  # FreeBSD: via its own address
+    "<VIA>": rb"(?: via [\da-fA-F.:]{2,45}|) *",
+    "<KEY>": rb"(?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60}|)",
+    "<MORE>": rb"(?:: .*|)", "<CLIENTUSER>": rb"(?:: (?!.* from ).*|)",
     "<ACCOUNT>": rb"[^<>]{0,100}?",  # of a real user: not typed
-    "<WAY>": rb"\S{0,30}", "<SERVICE>": rb"[^\s)]{1,30}",
-    "<BROKEN>": rb"(?!.*(?:timed out|Broken pipe|unreachable))[\w ,.'/()-]{1,60}",
+    "<PASSWORD>": rb"(?:password|keyboard-interactive\S{0,30}|challenge-response)",
+    "<SERVICE>": rb"[^\s)]{1,30}",
+    "<BROKEN>": rb"(?:message authentication code incorrect|Connection corrupted|invalid format|"
+                rb"incomplete message|unexpected [\w ]+|[\w ]+ is (?:too large|negative)|"
+                rb"invalid elliptic curve[\w ]*|[Ii]nvalid argument|[Pp]rotocol error|"
+                rb"unknown or unsupported key type)",
     "<PAM>": rb"logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*",
-    "<WHOM>": rb"(?:user=.*)?",
+    "<WHOM>": rb"(?:user=.*|)",
     # Postfix; it allows no other bytes in a host's name
-    "<HOST>": rb"[\w.-]*\[<IP>\](?::\d{1,5})?",
-    "<CLIENTPORT>": rb"(?::\d{1,5})?",
-    "<IDLE>": rb"(?!.* (?:auth|data|bdat)=[1-9])(?: .*)?",
+    "<HOST>": rb"[\w.-]*\[<IP>\](?::\d{1,5}|)",
+    "<CLIENT>": rb"\[<IP>\](?::\d{1,5}|)",
+    "<IDLE>": rb"(?!.* (?:auth|data|bdat)=[1-9])(?: .*|)",
     "<COMMANDS>": rb"(?: (?:helo|ehlo|xclient|xforward|starttls)=\S+)*",
-    "<DONE>": rb"[1-9]\S*(?: .*)?",
-    "<STAGE>": rb"[A-Za-z][\w -]{1,30}(?: \(\d+ bytes\))?",
+    "<DONE>": rb"[1-9]\S*(?: .*|)",
+    "<STAGE>": rb"[A-Za-z][\w -]{1,30}(?: \(\d+ bytes\)|)",
     "<EARLY>": rb"(?:CONNECT|HELO|EHLO|STARTTLS|UNKNOWN|VRFY|HELP)",
     "<MECH>": rb"[\w-]{1,40}",
     "<DOWN>": rb"(?:Connection lost|Can't connect|Authentication backend error|"
               rb"[Gg]eneric failure|Temporary).*",
     # the client has logged in; a line that was cut short may end in typed text
-    "<LOGGEDIN>": rb".{0,900} helo=<[^<> ]*> sasl_method=\S{1,100} sasl_username="
-                  rb"(?!.* helo=<).*",
-    "<REFUSED>": rb"(?:5(?!52)\d\d |454 4\.7\.1 |450 4\.1\.1 .{0,300}?: Recipient address "
-                 rb"rejected: User unknown).*",
+    "<LOGGEDIN>": rb".{0,500} helo=<[^<> ]{0,100}> sasl_method=\S{1,40} sasl_username="
+                  rb"(?!.* helo=<).{1,100}",
+    "<REFUSED>": rb"(?:5(?!52)\d\d |454 4\.7\.1 |450 (?:4\.1\.1 |).{0,300}?: Recipient address "
+                 rb"rejected: (?:User unknown|undeliverable address)).*",
     # Dovecot: the last rip= is its own, the name before it is typed
-    "<RIP>": rb"(?:method=\S{0,64}, )?rip=<IP>(?:, (?:[lr]port|lip|mpid|pid)=[\w.:]+)*"
-             rb"(?:, (?:secured|TLS)[^<>]*)?(?:, session=<[^<> ]*>)?",
-    "<ITSUSER>": rb"(?:user=<.*>, )?",
+    "<WHO>": rb"(?:user=<.*>, |)<RIP>",
+    "<RIP>": rb"(?:method=\S{0,64}, |)rip=<IP>(?:, (?:[lr]port|lip|mpid|pid)=[\w.:]+)*"
+             rb"(?:, (?:secured|TLS|TSL)[^<>]*|)(?:, session=<[^<> ]*>|)",
     "<NOTOUT>": rb"(?!Logged out in=)",
-    "<END>": rb"(?:[^<(]*(?:\([^()<]*\) failed[^<(]*)?\()?",  # "Connection closed ("
+    "<END>": rb"(?:[^<(]*(?:\([^()<]*\)[^<(]*){0,2}\(|)",  # "Connection closed ("
     "<NOLOGIN>": rb"(?:auth failed|authorization failed|user disabled|anonymous logins disabled|"
                  rb"sent invalid base64 in response|credentials contain control characters|"
-                 rb"proxy dest auth\w* fail\w+(?: to \S+)?|tried to use [\w ]+|"
+                 rb"disconnected while authenticating, waited \d+ secs|"
+                 rb"proxy dest auth\w* fail\w+(?: to \S+|)|tried to use [\w ]+|"
                  rb"client didn't finish SASL auth(?=, (?:[1-9]\d|[2-9])))",
-    "<ATTEMPTS>": rb"(?:, (?P<n>\d{1,6}) attempts)?(?: in \d+ secs)?",
+    "<ATTEMPTS>": rb"(?:, (?P<n>\d{1,6}) attempts|)(?: in \d+ secs|)"
+                  rb"(?:, last failure: [^<>]{0,300}|)",
     "<NOTES>": rb"(?: \([^()<]*\)){0,2}",
     "<LOGIN>": rb"(?:(?!\): ).){0,80}",
-    "<SESSION>": rb"(?:,sasl:[\w-]+)?(?:,master)?(?:,<[^<>()]*>)?",
+    "<SESSION>": rb"(?:,sasl:[\w-]+|)(?:,master|)(?:,<[^<>()]*>|)",
     "<SESSIONS>": rb"(?:<[^<>()]*>){0,2}",
-    "<REQUEST>": rb"(?:request \[\d+\]: )?(?:[\w-]+: )?",
-    "<BADLOGIN>": rb"(?:unknown user|[Pp]assword mismatch|[Ii]nvalid credentials|"
-                  rb"User found from deny passdb|Authentication failure due to policy|"
-                  rb"pam_authenticate\(\) failed: (?:[Aa]uthentication (?:failure|error)|"
-                  rb"User not known|Permission))",
-    "<DETAIL>": rb"[\w ]*(?: \([^()]*\))?",
-    "<GIVEN>": rb"(?: \((?:SHA1 of )?given password: (?!.*\): ).*\))?",
+    "<SERVER>": rb"[\w ,.:<>()\[\]-]{1,200}?",
+    "<REQUEST>": rb"(?:request \[\d+\]: |)(?:(?:Info|Error): |)(?:[\w-]+: |)",
+    "<OUTOFORDER>": rb"<REQUEST>(?:Password query failed|ldap_bind\(\) failed|"
+                    rb"Connection appears)(?!.*\)(?:<[^<>]*>)*: ).*",
+    "<DENIED>": rb"<REQUEST>(?:unknown user|[Pp]assword mismatch|[Ii]nvalid credentials|"
+                rb"User found from deny passdb|Authentication failure due to policy|"
+                rb"pam_authenticate\(\) failed: (?:[Aa]uthentication (?:failure|error)|"
+                rb"User not known|Permission))"
+                rb"[\w ]*(?: \([^()]*\)|)(?: \((?:SHA1 of |)given password: (?!.*\): ).*\)|)",
     # OpenSMTPD
-    "<AH>": rb"(?: ?address=\[?<IP>\]? host=\S+ ?)?",
-    "<AUTHCMD>": rb"[Aa][Uu][Tt][Hh]", "<RCPTCMD>": rb"[Rr][Cc][Pp][Tt] [Tt][Oo]:",
+    "<AH>": rb"(?: ?address=\[?<IP>\]? host=\S+ ?|)",
+    "<AUTHCMD>": rb"(?i:auth)", "<RCPTCMD>": rb"(?:(?i:rcpt to|mail from):)",
     "<NOSMTP>": rb"(?:(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT) |Host:|User-Agent:|\\)",
 }
 
 # {daemon: (its program's name, what may stand between that and a message's beginning)}. Postfix
 # for our own users' clients, at submission and smtps, counts as a daemon of its own.
 DAEMONS = {
-    "sshd": (rb"sshd(?:-session|-auth)?(?:\(pam_unix\))?",
-             rb"(?:(?:error|fatal): )?(?:[\w./@~+-]{1,200}(?::\d{1,6})?: )??"),
-    "postfix": (rb"(?!\S*/(?:submissions?|smtps)/)[\w./-]*/(?:smtpd|postscreen)",
-                rb"(?:\w{4,20}: )?"),
-    "submission": (rb"[\w./-]*/(?:submissions?|smtps)/(?:[\w.-]+/)*(?:smtpd|postscreen)",
-                   rb"(?:\w{4,20}: )?"),
+    "sshd": (rb"sshd(?:-session|-auth|)(?:\(pam_unix\)|)",
+             rb"(?:(?:error|fatal): |)(?:|[\w./@~+-]{1,200}(?::\d{1,6}|): )"),
+    "postfix": (rb"(?!\S*(?:submission|smtps)[\w.-]*/)[\w./-]*/(?:smtpd|postscreen)",
+                rb"(?:\w{4,24}: |)"),
+    "submission": (rb"[\w./-]*(?:submission|smtps)[\w.-]*/(?:[\w.-]+/)*(?:smtpd|postscreen)",
+                   rb"(?:\w{4,24}: |)"),
+    "cleanup": (rb"[\w./-]*/cleanup", rb"\w{4,24}: "),
     "dovecot": (
-        rb"(?:dovecot(?:-auth)?|auth(?:-worker)?|(?:imap|pop3|managesieve|submission)-login)",
-        rb"(?:[\w-]+-login: |auth(?:-worker)?(?:\(\d+\))?: )?(?:(?:Info|Warning|Error): )?"
-        rb"(?:conn unix:\S+ \(\S+\): auth-worker<\d+>: )?"),
-    "opensmtpd": (rb"smtpd", rb"(?:smtp-in: )?"),
+        rb"(?:dovecot(?:-auth|)|auth(?:-worker|)(?:\(\d+\)|)|"
+        rb"(?:imap|pop3|managesieve|submission)-login)",
+        rb"(?:[\w-]+-login: |auth(?:-worker|)(?:\(\d+\)|): |)(?:(?:Info|Warning|Error): |)"
+        rb"(?:conn unix:\S+ \(\S+\): auth-worker<\d+>: |)"),
+    "opensmtpd": (rb"smtpd", rb"(?:smtp-in: |)"),
 }
-# "Apr  8 12:00:00 mail ", with RFC 3339's stamp too, or <facility.priority> about the host;
-# Dovecot's own file names no host
-STAMP_AND_HOST = (rb"(?:[A-Z].{14}|[\d-]{10}[T ]\S+) (?:<[\w.]+> )?(?:(?P<host>\S*[^\s:]) )?"
-                  rb"(?:<[\w.]+> )?")
+# "Apr  8 12:00:00 mail ", with RFC 3339's stamp too, or facility.priority about the host: <so>, or
+# as busybox does it; Dovecot's own file names no host
+STAMP_AND_HOST = (rb"(?:[A-Z].{14}(?:\.\d{1,6}|)|[\d-]{10}[T ]\S+) (?:<[\w.]+> |)"
+                  rb"(?:(?P<host>\S*[^\s:]) |)(?:<[\w.]+> |[a-z0-9]+\.[a-z]+ |)")
 # behind the program: its number, Solaris' [ID ...], and rsyslog's way to say that it said the same
 # N times
 SOLARIS = rb"\[ID \d{1,9} [\w.]{1,30}\] "
 RSYSLOG = rb"message repeated (?P<times>\d{1,6}) times: \[ "
 # what stands before a beginning and matters: OpenSMTPD's session, a number of attempts
-LEAD = rb"(?P<lead>(?:(?P<session>[0-9a-f]{16}) |(?P<n>\d{1,6}) (?=more auth))?)"
+LEAD = rb"(?P<lead>(?P<session>[0-9a-f]{16}) |(?P<n>\d{1,6}) (?=more auth)|)"
 HOST = re.compile(STAMP_AND_HOST)
-REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\])?: )?"
+REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\]|): |(?P<tag>\S{1,60}: |))"
                       rb"last message repeated (?P<times>\d{1,6}) times?")
 NEAR = 16384  # bytes before it in which the line is looked for that syslogd repeats
 BELIEVED = 10  # attempts that one line may state: Dovecot can be made to log a typed line
@@ -856,7 +859,8 @@ GUESSED = 1000  # failures for each login from which on somebody has guessed a p
 
 class Rule:
     """A row of RULES. The verdict as what, door and witness; more: whether further rules are tried;
-    match: takes a log's text (bytes), and where in it the message begins and ends (int).
+    match: takes a log's text (bytes), and where in it the message begins and ends (int);
+    fields: the names of its groups, known after the first match.
     """
 
     def __init__(self, daemon, verdict, why, template):
@@ -867,7 +871,8 @@ class Rule:
 
     def match(self, text, start, end):
         """Compile the template when it is first tried."""
-        self.match = re.compile(expand(self.template) + rb"\r?", re.DOTALL).fullmatch
+        pattern = re.compile(expand(self.template) + rb"\r?", re.DOTALL)
+        self.match, self.fields = pattern.fullmatch, pattern.groupindex
         return self.match(text, start, end)
 
 
@@ -876,26 +881,27 @@ def rules():
     failure, abuse of the protocol excepted.
     """
     found = []
-    for daemon, verdict, why, template in RULES:
-        rule = Rule(daemon, verdict, why, template)
-        if rule.door != "submission":
-            found.append(rule)
-        if daemon == "postfix" and rule.door != "port 25":
-            found.append(Rule("submission", verdict, why, template))
-            found[-1].door = rule.door and "submission"
-            if rule.what == "SURE" and rule.witness != "abuse":
-                found[-1].what = "FAIL"
-        if rule.door == "port 25":
-            rule.door = "smtp"
+    for paragraph in RULES.strip().split("\n\n"):
+        daemon, *rows = paragraph.replace("\n    ", " ").split("\n")
+        for verdict, why, template in (re.split("  +", row, maxsplit=2) for row in rows):
+            if "/submission/" not in verdict:
+                found.append(Rule(daemon, verdict.replace("port 25", "smtp"), why, template))
+            if daemon == "postfix" and "port 25" not in verdict:
+                verdict = re.sub("SURE/smtp/(?!abuse)", "FAIL/smtp/", verdict)
+                found.append(Rule("submission", verdict.replace("smtp", "submission"), why,
+                                  template))
     return found
 
 
 def expand(template):
     """A template (str) as a pattern (bytes): <NAME> stands for FIELDS, {a|b} for either."""
     marks = {"{": b"(?:", "}": b")", "|": b"|", "~": b""}
-    pieces = re.split(r"(<[A-Z0-9]+>|[{|}~])", template)
-    return b"".join(FIELDS.get(piece, marks.get(piece, re.escape(piece.encode())))
-                    for piece in pieces).replace(b"<IP>", FIELDS["<IP>"])
+    pattern = b"".join(
+        piece.encode() if piece in FIELDS else marks.get(piece, re.escape(piece.encode()))
+        for piece in re.split(r"(<[A-Z0-9]+>|[{|}~])", template))
+    for _ in range(3):  # fields may hold fields
+        pattern = re.sub(rb"<[A-Z0-9]+>", lambda field: FIELDS[field.group().decode()], pattern)
+    return pattern
 
 
 def beginnings(template):
@@ -922,7 +928,7 @@ def by_beginning():
     {beginning of a message (bytes): [(matcher of all before it in a line, [Rule])]} and a pattern
     (bytes) with the groups of LEAD and "begin".
     """
-    heads = [(daemon, re.compile(rb"%s%s(?:\[\d+\])?: (?:%s)?(?:%s)?%s" % (
+    heads = [(daemon, re.compile(rb"%s%s(?:\[\d+\]|): (?:%s|)(?:%s|)%s" % (
         STAMP_AND_HOST, program, SOLARIS, RSYSLOG, before)).fullmatch)
              for daemon, (program, before) in DAEMONS.items()]
     rows = [(rule, beginnings(rule.template)) for rule in rules()]
@@ -937,21 +943,21 @@ def by_beginning():
     # sorted by their first letters, the search for them takes two thirds of the time
     words = b"|".join(b"%s(?:%s)" % (re.escape(letter), b"|".join(rest))
                       for letter, rest in sorted(letters.items()))
-    return found, b": (?:%s|%s)?%s(?P<begin>%s)" % (SOLARIS, unnamed(RSYSLOG), LEAD, words)
+    return found, b": (?:%s|%s|)%s(?P<begin>%s)" % (SOLARIS, unnamed(RSYSLOG), LEAD, words)
 
 
 class Court:
     """Hears lines as evidence and judges their peers by it.
 
-    evidence: {peer (bytes), an address or IPv6 network: {rule: how often}}; first: {(peer, rule):
-    line}, kept only for a report; peers: {address as logged: peer, or None if it can be none};
+    evidence: {peer (bytes), an address or IPv6 network: its case, {rule: how often}}; cases:
+    {address as logged: its peer's case}; first: {(peer, rule): line}, kept only for a report;
     sessions: {(host, session): address as logged}; before: the end of the text before (bytes).
     """
 
     def __init__(self, options, days):
         self.options, self.days = options, days
         self.keep_lines = options.verbose or options.mail
-        self.evidence, self.first, self.peers = {}, {}, {}
+        self.evidence, self.cases, self.first = {}, {}, {}
         self.sessions, self.before = {}, b""
         self.rules, words = by_beginning()
         self.search = re.compile(words, re.MULTILINE).finditer
@@ -960,8 +966,8 @@ class Court:
 
     def hear(self, block, tally):
         """Take the evidence in a block (bytes) of whole lines, and count it in the tally."""
-        part, end = self.days.part, 0
-        if part(block[:10]) or any(part(begin) is not False
+        days, end = self.days, 0
+        if days[block[:10]] or any(days[begin] is not False
                                    for begin in {line[:10] for line in block.split(b"\n")}):
             repeats = b"last message repeated " in block
             for hit in self.search_repeats(block) if repeats else self.search(block):
@@ -973,7 +979,7 @@ class Court:
                 if end < 0:
                     end = len(block)
                 tally.suspicious += 1
-                if part(block[start:start + 10]) or self.days.holds(block[start:end]):
+                if days[block[start:start + 10]] or days.holds(block[start:end]):
                     tally.in_range += (self.testify(block, start, end, hit) if hit["begin"]
                                        else self.repeat(block, start, end))
         self.before = (self.before + b"\n" + block[-NEAR:])[-NEAR:]
@@ -982,7 +988,7 @@ class Court:
         """Take what the line from start to end (int) of a text (bytes) says, so many times; hit is
         the match of search in it. Returns whether it says something of a peer.
         """
-        begin, lead, heard = hit.start("begin"), hit.start("lead"), False
+        begin, lead = hit.start("begin"), hit.start("lead")
         for is_head, rules in self.rules[hit["begin"]]:
             head = is_head(text, start, lead)
             if head:
@@ -991,31 +997,36 @@ class Court:
             return False
         if head["times"]:
             times, end = times * int(head["times"]), text.rfind(b"]", end - 1, end)
+        heard = False
         for rule in rules:
             found = rule.match(text, begin, end)
             if not found:
                 continue
-            said = found.groupdict()
-            logged, number = said.get("ip"), said.get("n") or hit["n"]
-            if not logged or rule.what == "PEER":
-                session = head["host"], said.get("session") or hit["session"]
-                if logged:
-                    self.sessions[session] = logged
-                logged = self.sessions.get(session)
-                if rule.what == "END":
-                    self.sessions.pop(session, None)
+            logged = found["ip"] if "ip" in rule.fields else None
+            if rule.what == "PEER" or not logged:
+                session = found["session"] if "session" in rule.fields else hit["session"]
+                logged = self.in_session(rule, (head["host"], session), logged)
             if logged and rule.door:
                 heard = True
+                number = found["n"] if "n" in rule.fields else hit["n"]
                 self.record(rule, logged, times * min(int(number or 1), BELIEVED),
                             text[start:end] if self.keep_lines else None)
             if not rule.more:
                 break
         return heard
 
+    def in_session(self, rule, session, logged):
+        """The address (bytes, or None) of a session (tuple); PEER tells it, END ends it."""
+        if rule.what == "PEER":
+            self.sessions[session] = logged
+        if rule.what == "END":
+            return self.sessions.pop(session, None)
+        return self.sessions.get(session)
+
     def repeat(self, block, start, end):
         """Take the line from start to end (int) of a block (bytes) if it says "last message
-        repeated N times": it speaks of the line before it of the same host. Returns whether that
-        says something of a peer.
+        repeated N times": it speaks of the line before it of the same host, and of the same tag if
+        it has one. Returns whether that says something of a peer.
         """
         repeated = REPEATED.match(block, start, end)
         if not repeated:
@@ -1026,21 +1037,21 @@ class Court:
             head = HOST.match(line)
             if head and head["host"] == repeated["host"] and not REPEATED.match(line):
                 hit = next(self.search(line), None)
-                return bool(hit) and self.testify(line, 0, len(line), hit, int(repeated["times"]))
+                return (bool(hit) and line.startswith(repeated["tag"] or b"", head.end())
+                        and self.testify(line, 0, len(line), hit, int(repeated["times"])))
         return False
 
     def record(self, rule, logged, times, line):
         """Note that a rule told so many times of an address as logged (bytes), and the first line
         (bytes, or None) that did.
         """
-        if logged not in self.peers:
-            self.peers[logged] = canonical(logged, self.options.mask6)
-        peer = self.peers[logged]
-        if peer:
-            counts = self.evidence.setdefault(peer, {})
-            counts[rule] = counts.get(rule, 0) + times
-            if line:
-                self.first.setdefault((peer, rule), line)
+        if logged not in self.cases:
+            peer = canonical(logged, self.options.mask6)
+            self.cases[logged] = self.evidence.setdefault(peer, {}) if peer else {}
+        case = self.cases[logged]
+        if line and rule not in case:
+            self.first.setdefault((canonical(logged, self.options.mask6), rule), line)
+        case[rule] = case.get(rule, 0) + times
 
     def judge(self, night):
         """Judge every peer heard of. Returns {address or network (bytes): why (str)} of the
@@ -1182,53 +1193,37 @@ def moment(text):
     return int(time.mktime(time.strptime(text, form)))
 
 
-def option(*names, **how):
-    """A row of OPTIONS: what argparse's add_argument() is given."""
-    return names, how
-
-
 file_name = checked("a file name", bool)
+# An option's names and value; what reads the value ([it], where the option may be repeated); help.
 OPTIONS = (
-    option("-m", "--maillog", metavar="FILE", type=file_name, action="append",
-           help="read FILE instead of %s; may be repeated" % MAILLOG),
-    option("-a", "--authlog", metavar="FILE", type=file_name, action="append",
-           help="read FILE instead of %s; may be repeated; for both, - is standard input, and "
-           ".gz, .bz2 and .xz are unpacked" % AUTHLOG),
-    option("-e", "--etcfile", metavar="FILE", type=file_name,
-           help="the file that holds the table; " + ETCFILE),
-    option("-f", "--pf-conf", metavar="FILE", type=file_name,
-           help="the ruleset for pf to load; " + PF_CONF),
-    option("-t", "--table", metavar="NAME", help="pf's table; " + TABLE),
-    option("-d", "--days", metavar="N", type=number(1, 99999),
-           help="look at the last N days; %d" % DAYS),
-    option("-n", "--dry-run", action="store_true",
-           help="print the new table; write, load and mail nothing"),
-    option("-v", "--verbose", action="store_true",
-           help="report on stderr what was read, found, let off and left out"),
-    option("-c", "--careful", action="store_true",
-           help="real dates, rotated logs too, and a fair judgement of what the daemons "
-           "themselves say of their peers, over IPv4 and IPv6"),
-    option("-k", "--count", metavar="N", type=number(1, 99999),
-           help="with -c: failures that may be a user's own count from N on; %d" % COUNT),
-    option("-w", "--allow", metavar="FILE", type=file_name,
-           help="keep the addresses and networks in FILE (one a line, # comments) out of the "
-           "table, whoever put them there"),
-    option("-x", "--expire", metavar="DAYS", type=number(1, 99999),
-           help="date the entries, and drop those last named more than DAYS days ago"),
-    option("--forgive", metavar="ADDRESS", action="append",
-           type=checked("an address or network", lambda text: network(os.fsencode(text))),
-           help="take an address or network out of the file and of pf's table, and do nothing "
-           "else; may be repeated"),
-    option("--mask6", metavar="LEN", type=number(32, 128),
-           help="with -c: IPv6 peers are judged as networks of LEN bits; %d" % MASK6),
-    option("--mail", metavar="ADDRESS", type=checked("a mail address", lambda text: re.match(
-        r"[\w.+=%!/@][\w.+=%!/@-]*\Z", text, re.ASCII)),
-           help="when addresses were added, send the report there"),
-    option("--no-pf", action="store_true", help="neither ask pf for its table nor load it"),
-    option("--now", metavar="TIME", type=checked("a time (YYYY-MM-DD HH:MM)", bool, moment),
-           help="run as if at TIME: epoch seconds, or local YYYY-MM-DD HH:MM[:SS]"),
-    option("--version", action="version", version=VERSION, help="print the version"),
-    option("-h", "--help", action="help", help="print this"),
+    ("-m --maillog FILE", [file_name], "read FILE instead of %s; may be repeated" % MAILLOG),
+    ("-a --authlog FILE", [file_name], "read FILE instead of %s; may be repeated; for both, - is "
+     "standard input, and .gz, .bz2 and .xz are unpacked" % AUTHLOG),
+    ("-e --etcfile FILE", file_name, "the file that holds the table; " + ETCFILE),
+    ("-f --pf-conf FILE", file_name, "the ruleset for pf to load; " + PF_CONF),
+    ("-t --table NAME", str, "pf's table; " + TABLE),
+    ("-d --days N", number(1, 99999), "look at the last N days; %d" % DAYS),
+    ("-n --dry-run", None, "print the new table; write, load and mail nothing"),
+    ("-v --verbose", None, "report on stderr what was read, found, let off and left out"),
+    ("-c --careful", None, "real dates, rotated logs too, and a fair judgement of what the daemons "
+     "themselves say of their peers, over IPv4 and IPv6"),
+    ("-k --count N", number(1, 99999), "with -c: failures that may be a user's own count from N "
+     "on; %d" % COUNT),
+    ("-w --allow FILE", file_name, "keep the addresses and networks in FILE (one a line, # "
+     "comments) out of the table, whoever put them there"),
+    ("-x --expire DAYS", number(1, 99999), "date the entries, and drop those last named more than "
+     "DAYS days ago"),
+    ("--forgive ADDRESS", [checked("an address or network", lambda text: network(
+        os.fsencode(text)))], "take an address or network out of the file and of pf's table, and "
+     "do nothing else; may be repeated"),
+    ("--mask6 LEN", number(32, 128), "with -c: IPv6 peers are judged as networks of LEN bits; %d"
+     % MASK6),
+    ("--mail ADDRESS", checked("a mail address", lambda text: re.match(
+        r"[\w.+=%!/@][\w.+=%!/@-]*\Z", text, re.ASCII)), "when addresses were added, send the "
+     "report there"),
+    ("--no-pf", None, "neither ask pf for its table nor load it"),
+    ("--now TIME", checked("a time (YYYY-MM-DD HH:MM)", bool, moment),
+     "run as if at TIME: epoch seconds, or local YYYY-MM-DD HH:MM[:SS]"),
 )
 
 
@@ -1255,8 +1250,16 @@ def parse(args):
         epilog="Exit: 0 done, 1 something failed (stderr says what), 2 wrong usage. "
                "logcheck.py -cnv shows what careful mode would do, and changes nothing.")
     parser.color = False
-    for names, how in OPTIONS:
-        parser.add_argument(*names, **how)
+    for names, read, text in OPTIONS:
+        *names, last = names.split()
+        if not read:
+            parser.add_argument(*names, last, help=text, action="store_true")
+        elif isinstance(read, list):
+            parser.add_argument(*names, metavar=last, help=text, type=read[0], action="append")
+        else:
+            parser.add_argument(*names, metavar=last, help=text, type=read)
+    parser.add_argument("--version", action="version", version=VERSION, help="print the version")
+    parser.add_argument("-h", "--help", action="help", help="print this")
     if any(arg.endswith("=--") for arg in args):  # argparse would take it for no value
         parser.error("expected one argument")
     given = vars(parser.parse_args(args))
@@ -1710,9 +1713,9 @@ def explain(lines, findings):
 
 def say_left_out(options, night):
     """Name on stderr the entries that pf could not load, the first 20 of them."""
-    bad = sorted(entry for entry in night.left_out if night.left_out[entry] == UNLOADABLE)
+    bad = sorted(entry for entry in night.left_out if night.left_out[entry] == NOT_LOADED)
     for entry in bad[:20]:
-        night.say(options.etcfile, "left out: %s, %s" % (visible(entry[:200]), UNLOADABLE))
+        night.say(options.etcfile, "left out: %s, %s" % (visible(entry[:200]), NOT_LOADED))
     if bad[20:]:
         night.say(options.etcfile, "left out: %d more that pf could not load" % len(bad[20:]))
 

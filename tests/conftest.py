@@ -1,4 +1,4 @@
-"""The fixtures of all test files: hosts (see host.py) in folders of their own."""
+"""The fixtures of all test files: hosts (see host.py) in folders of their own; both modes."""
 import pytest
 
 from host import NIGHT, Host
@@ -14,3 +14,9 @@ def host(tmp_path):
 def empty(tmp_path):
     """A host on which nothing has happened: all its files are there and empty."""
     return Host(tmp_path)
+
+
+@pytest.fixture(params=((), ("-c",)), ids=("default", "careful"))
+def mode(request):
+    """The options (tuple) of each mode: a test that takes it runs in both."""
+    return request.param

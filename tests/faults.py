@@ -40,6 +40,7 @@ class Scene:
     to fault, "all", those up to the table ("logs"), or those from there on ("table"); always: a
     fault that comes in any case; after: the new table and what pf must have, if not all there is.
     """
+    script = None  # main() has one that starts faster
 
     def __init__(self, *options, before=table(OLD), pf=False, leftover=False, part="table",
                  always=None, after=None):
@@ -86,10 +87,9 @@ SCENES = {
 }
 
 
-def judge(scene, host, code, stderr, killed, run, lines):
-    """What is wrong after a run with a fault (list of str). killed: whether that was SIGKILL; run:
-    makes a run without a fault, and returns exit code and stderr (str); lines: how many there may
-    be on stderr if the run has failed, or empty: anything may.
+def judge(scene, host, code, stderr, killed, lines):
+    """What is wrong after a run with a fault (list of str). killed: whether that was SIGKILL;
+    lines: how many there may be on stderr if the run has failed, or empty: anything may.
     """
     def look():
         made = host.read() if os.path.exists(host.path("bruteforce")) else None
@@ -99,7 +99,7 @@ def judge(scene, host, code, stderr, killed, run, lines):
     if made not in scene.tables or code == 0 and made != scene.after:
         wrong.append("exit %d with the table %r" % (code, made))
     if killed:
-        code, stderr = run()
+        code, _, stderr = host.run(script=scene.script)
         made, names, said = look()
         # it may have forgiven before it was killed
         if (code, said, made) != (0, "", scene.after) and (
@@ -140,12 +140,10 @@ UNKNOWN = ["ENOSPC", "EIO", "EACCES", "ENOMEM"]
 LASTING = {"write": ["ENOSPC", "EIO"], "fsync": ["EIO"], "openat": ["ENOSPC"], "rename": ["EIO"]}
 
 
-def start(host, *words):
-    """A run on a Host, words before its command line. Returns exit code and stderr (str)."""
-    child = subprocess.Popen(
-        list(words) + [sys.executable, "-IS", Scene.script] + host.arguments(*host.options),
-        env=host.environment(), cwd=host.folder, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def start(host, *strace):
+    """A run on a Host under strace with these options. Returns exit code and stderr (str)."""
+    child = host.start(python="strace", flags=list(strace) + [sys.executable, "-IS"],
+                       script=Scene.script, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     stderr = child.communicate(timeout=PATIENCE)[1].decode("latin-1")
     with contextlib.suppress(ProcessLookupError):
         for _ in range(100):  # the pfctl of a run that has ended may still be at work
@@ -159,7 +157,7 @@ def faults(scene_name, folder):
     strace's expression, whether main() has begun)]. Before main() one fault a call is enough.
     """
     scene, trace = SCENES[scene_name], folder + ".trace"
-    start(scene.host(folder), "strace", "-y", "-o", trace, *scene.always)
+    start(scene.host(folder), "-y", "-o", trace, *scene.always)
     with open(trace, encoding="latin-1") as file:
         lines = [line for line in file if re.match(r"[a-z][a-z0-9_]*\(", line)]
 
@@ -192,10 +190,10 @@ def inject(scene_name, fault, begun):
     with tempfile.TemporaryDirectory() as top:
         host, trace = scene.host(os.path.join(top, "host")), os.path.join(top, "trace")
         # exec is a call of Python's child: strace counts anew in each process that it follows
-        code, stderr = start(host, "strace", "-o", trace, "-e", "trace=" + fault.split(":")[0],
-                             "-e", "inject=" + fault, *scene.always + ["-f"] * ("execve" in fault))
+        code, stderr = start(host, "-o", trace, "-e", "trace=" + fault.split(":")[0], "-e",
+                             "inject=" + fault, *scene.always + ["-f"] * ("execve" in fault))
         least = 0 if "TERM" in fault or re.match(r"write:.*\+", fault) else 1
-        wrong = judge(scene, host, code, stderr, "KILL" in fault, lambda: start(host),
+        wrong = judge(scene, host, code, stderr, "KILL" in fault,
                       range(least, 6 if "+" in fault else 4) if begun else ())
         if scene.always and "error" in fault:  # then what clears up may itself have failed
             wrong = [what for what in wrong if not what.startswith("left")]

@@ -50,16 +50,29 @@ SHOWN, LOADED = "-t bruteforce -T show", "-f /etc/pf.conf"  # pf's calls in the 
 Run = collections.namedtuple("Run", "returncode stdout stderr")
 
 
+class Begun(collections.namedtuple("Begun", "pid out err")):
+    """A forked run that nobody has waited for yet: its process, stdout (file), stderr (pipe)."""
+
+    def end(self):
+        """Wait for its end. Returns a Run."""
+        with self.out, open(self.err, "rb") as err:
+            said = text_of(err.read())
+            status = os.waitpid(self.pid, 0)[1]
+            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+            self.out.seek(0)
+            return Run(code, self.out.read(), said)
+
+
 class Host:
     """One night in a folder (str). maillog, authlog, bruteforce, pf_table: what the files hold
-    (bytes; None: the file is not there); now: epoch seconds or --now's text; env: what its runs
-    get in their environment besides environment()'s own.
+    (bytes; None: the file is not there); now: epoch seconds or --now's text; env, options: what
+    its runs get in their environment and on their command line besides its own.
     """
 
     def __init__(self, folder, maillog=b"", authlog=b"", bruteforce=b"", pf_table=b"", now=NOW,
                  tz="UTC", days=1):
         self.folder = str(folder)
-        self.now, self.tz, self.days, self.env = now, tz, days, {}
+        self.now, self.tz, self.days, self.env, self.options = now, tz, days, {}, ()
         for name, text in (("maillog", maillog), ("authlog", authlog), ("bruteforce", bruteforce),
                            ("pf-table", pf_table)):
             if text is not None:
@@ -105,15 +118,14 @@ class Host:
                 for path in sorted(glob.glob(self.path("letters/letter.*")),
                                    key=lambda path: os.stat(path).st_mtime_ns)]
 
-    def keep_tables(self, pf=(), limit=200000, etcfile="bruteforce"):
-        """From now on pfctl's stand-in has tables that stay, with room for so many entries, and a
-        ruleset, pf.conf, that loads one from etcfile. pf: its entries now (bytes).
+    def keep_tables(self, pf=()):
+        """From now on pfctl's stand-in has tables that stay, and a ruleset, pf.conf, that loads
+        one from the table's file. pf: its entries now (bytes).
         """
         os.mkdir(self.path("pf"))
         self.pf_holds(*pf)
-        self.write("pf/limit", b"%d\n" % limit)
         self.write("pf.conf", b'table <bruteforce> persist file "%s"\n'
-                   % os.fsencode(self.path(etcfile)))
+                   % os.fsencode(self.path("bruteforce")))
         self.env["PF_STATE"] = self.path("pf")
 
     def pf(self):
@@ -140,7 +152,7 @@ class Host:
         """logcheck.py's command line: the host's files, where the options name no others, and the
         ruleset of keep_tables().
         """
-        words = ["--now", str(self.now)]
+        words, options = ["--now", str(self.now)], self.options + options
         if "PF_STATE" in self.env:
             words += ["-f", self.path("pf.conf")]
         if self.days != 1:
@@ -171,31 +183,30 @@ class Host:
                 child.communicate()
                 raise AssertionError("hangs: %s" % (child.args,))
             return Run(child.returncode, out or b"", text_of(err or b""))
-        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-            source = open_stdin(stdin)
-            child = os.fork()
-            if not child:
-                code = 98
-                try:
-                    code = forked(self.arguments(*options), self.environment(**env),
-                                  (source, out.fileno(), err.fileno()), cwd or self.folder,
-                                  prepare, edit or {})
-                finally:
-                    os._exit(code)
-            os.close(source)
-            status = os.waitpid(child, 0)[1]
-            code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-            out.seek(0)
-            err.seek(0)
-            return Run(code, out.read(), text_of(err.read()))
+        return self.begin(*options, stdin=stdin, cwd=cwd, prepare=prepare, edit=edit, **env).end()
+
+    def begin(self, *options, stdin=b"", cwd=None, prepare=None, edit=None, **env):
+        """Begin a forked run(). Returns a Begun."""
+        out, source, (err, sink) = tempfile.TemporaryFile(), open_stdin(stdin), os.pipe()
+        pid = os.fork()
+        if not pid:
+            code = 98
+            try:
+                code = forked(self.arguments(*options), self.environment(**env),
+                              (source, out.fileno(), sink), cwd or self.folder, prepare, edit or {})
+            finally:
+                os._exit(code)
+        os.close(source)
+        os.close(sink)
+        return Begun(pid, out, err)
 
     def start(self, *options, python=None, script=None, flags=("-IS",), cwd=None, prepare=None,
               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **env):
-        """Start a real process of logcheck.py. Returns a Popen."""
+        """Start a real process of logcheck.py, which leads a process group. Returns a Popen."""
         return subprocess.Popen(
             [python or sys.executable] + list(flags) + [script or SCRIPT]
             + self.arguments(*options), env=self.environment(**env), cwd=cwd or self.folder,
-            stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=prepare)
+            stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=prepare, start_new_session=True)
 
     def reference(self, pair):
         """The table (bytes) that the pipeline makes with one of pairs(); the host's own stays."""
@@ -266,6 +277,12 @@ def forked(args, environment, descriptors, cwd, prepare, edit):
         return 99
     finally:
         sys.stderr.flush()
+
+
+def set_zone(zone):
+    """Make a time zone this process' own."""
+    os.environ["TZ"] = zone
+    time.tzset()
 
 
 # What is on this machine

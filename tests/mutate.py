@@ -30,8 +30,8 @@ ORDER = (  # a part's heading; the tests that are most likely to find its faults
     ("\n# The table's life\n", "table", "options faults"),
     ("\n# The report and the letter\n", "options", "table faults"))
 # they take long or start real processes, and what they alone find is no ordinary fault
-SLOW = ("long or megabyte or framed or README or memory or pipeline_makes or large_logs or "
-        "closed_descr or odd_env or no_module or interrupted_start")
+SLOW = ("long or framed or README or memory or large_logs or closed_descr or odd_env or "
+        "no_module or interrupted_start")
 TURNED = {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "==",
           ast.In: "not in", ast.NotIn: "in", ast.Is: "is not", ast.IsNot: "is"}
 

@@ -1,6 +1,7 @@
 """Years of nightly runs at 01:30: which lines the shell's range sees, and how the table grows. Run
 by itself it prints the README's figures. That careful mode sees every line is in test_careful.py.
 """
+import bisect
 import calendar
 import concurrent.futures
 import errno
@@ -8,15 +9,7 @@ import os
 import tempfile
 import time
 
-from host import logcheck
-
-
-def in_zone(zone):
-    """Make a zone the process's own; returns the one before."""
-    before = os.environ.get("TZ", "")
-    os.environ["TZ"] = zone
-    time.tzset()
-    return before
+from host import logcheck, set_zone
 
 
 def stamp(second):
@@ -29,45 +22,27 @@ def runs(year):
             for day in range(1, 366 + calendar.isleap(year))]
 
 
-def shell_blind_nights(year):
-    """The nights of a year on which the shell's range ends before it begins, and the hours of the
-    year that no run of the shell sees.
+def shell_sees(year):
+    """What the shell sees of a year: the nights on which its range ends before it begins (list of
+    str), the hours that no run sees, and the percentage of lines that it sees of a log rotated
+    every day at an hour (24 floats).
     """
-    before = in_zone("UTC")
-    try:
-        blind = []
-        seen = set()
-        start = runs(year)[0] - 86400
-        for night in runs(year):
-            first, last = logcheck.time_range(night, 1)
-            if first > last:
-                blind.append(time.strftime("%b %e", time.localtime(night)))
-            for second in range(night - 86400 * 2, night, 60):
-                if first <= stamp(second) + b" x" <= last:
-                    seen.add(second)
-        end = runs(year)[-1]
-        # the morning hours of a run's own day may be left to the next run
-        unseen = sum(1 for second in range(start, end - 86400, 60) if second not in seen)
-        return blind, round(unseen / 60)
-    finally:
-        in_zone(before)
-
-
-def shell_share(year, hour):
-    """The percentage of lines that the shell sees of a log rotated every day at an hour."""
-    before = in_zone("UTC")
-    try:
-        seen, lines = set(), 0
-        for night in runs(year):
-            first, last = logcheck.time_range(night, 1)
+    set_zone("UTC")
+    blind, seen, shares = [], set(), [0] * 24
+    nights = runs(year)
+    for night in nights:
+        first, last = logcheck.time_range(night, 1)
+        if first > last:
+            blind.append(time.strftime("%b %e", time.localtime(night)))
+        minutes = [second for second in range(night - 86400 * 2, night, 60)
+                   if first <= stamp(second) + b" x" <= last]
+        seen.update(minutes)
+        for hour in range(24):
             rotated = night - (night - hour * 3600) % 86400
-            for second in range(night - 86400, night, 60):
-                lines += 1
-                if second >= rotated and first <= stamp(second) + b" x" <= last:
-                    seen.add(second)
-        return 100 * len(seen) / lines
-    finally:
-        in_zone(before)
+            shares[hour] += len(minutes) - bisect.bisect_left(minutes, rotated)
+    # the morning hours of a run's own day may be left to the next run
+    unseen = set(range(nights[0] - 86400, nights[-1] - 86400, 60)) - seen
+    return blind, round(len(unseen) / 60), [share / len(nights) / 14.4 for share in shares]
 
 
 class Pf:
@@ -95,12 +70,11 @@ def year(options, limit=200000, nights=365, new=600):
     """A year of nights, each with so many addresses that were not there before: what became of
     it, [(night, entries in the file, in pf's table, runs that pf refused, that exited with 1)].
     """
-    in_zone("UTC")
+    set_zone("UTC")
     with tempfile.TemporaryDirectory() as folder:
         log, etcfile = os.path.join(folder, "authlog"), os.path.join(folder, "bruteforce")
         pf = logcheck.pfctl = Pf(etcfile, limit)
-        said, kept = os.open(os.devnull, os.O_WRONLY), os.dup(2)
-        os.dup2(said, 2)
+        logcheck.to_stderr = lambda text: None
         open(etcfile, "wb").close()
         rows, failed = [], 0
         for night in range(1, nights + 1):
@@ -115,19 +89,15 @@ def year(options, limit=200000, nights=365, new=600):
             with open(etcfile, "rb") as file:
                 rows.append((night, file.read().count(b"\n"), len(pf.table), len(pf.refused),
                              failed))
-        os.dup2(kept, 2)
-        os.close(said)
-        os.close(kept)
     return rows
 
 
 if __name__ == "__main__":
-    blind, hours = shell_blind_nights(2018)
+    blind, hours, shares = shell_sees(2018)
     print("the shell's range is empty on %d nights a year (%s); %d hours unseen"
           % (len(blind), ", ".join(blind), hours))
-    for hour in range(24):
-        print("rotated at %02d:00, the shell sees %.1f%% of the lines"
-              % (hour, shell_share(2018, hour)))
+    for hour, share in enumerate(shares):
+        print("rotated at %02d:00, the shell sees %.1f%% of the lines" % (hour, share))
     ways = [[], ["-x", "90"], ["-c"], ["-c", "-x", "90"]]
     with concurrent.futures.ProcessPoolExecutor() as pool:
         for way, rows in zip(ways, pool.map(year, ways)):

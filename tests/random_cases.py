@@ -4,7 +4,7 @@ import os
 import random
 import time
 
-from host import Host
+from host import Host, set_zone
 
 ZONES = (  # both hemispheres, half hours, quarter hours, a change of half an hour, no change
     "UTC", "Europe/Prague", "America/New_York", "America/Los_Angeles", "America/St_Johns",
@@ -31,16 +31,19 @@ TABLE = (
     b"99999999999999999999999.1", b"-99999999999999999999999.1", b"1.99999999999999999999.2.3",
     b"0x10.1.1.1", b"1e3.1.1.1", b"1,000.1.1.1", b"010.0.0.1", b"10.0.0.01", b"10.0.0.1x",
     b"10.0.0.1.5", b"10.0.0.1.10", b"10.0.0.1.-5", b"256.1.1.1", b"1.2.3.256", b"1.2.3.4.5",
-    b"\xff\xfe", b"\xc3\xa9.1.1.1", b"~.1", b"10.-1.0.0", b"10. 2.0.0", b"10.\t3.0.0", b"...")
+    b"\xff\xfe", b"\xc3\xa9.1.1.1", b"~.1", b"10.-1.0.0", b"10. 2.0.0", b"10.\t3.0.0", b"...",
+    b"0.0.0.0", b"-0.0.0.1", b"255.255.255.255", b"192.0.2.1/32", b"192.0.2.01", b"256.0.0.0/8",
+    b"1.256/9", b"1.-1/9", b"1.2.3.-1/9", b"1.2.3.256/9", b"1.2.3.4.5/9")
 
 
 def case(seed, folder):
     """The case that belongs to a seed (int), always the same, as a Host in a new folder (str)."""
     rng = random.Random(seed)
     zone = rng.choice(ZONES)
+    set_zone(zone)
     days = rng.choice((1, 1, 1, 1, 1, 1, 2, 7, 31))
-    now = moment(rng, zone)
-    maillog, authlog = (log(rng, now, zone, days, messages) for messages in (MAIL, AUTH))
+    now = moment(rng)
+    maillog, authlog = (log(rng, now, days, messages) for messages in (MAIL, AUTH))
     bruteforce = lines(rng, [table_entry(rng) for _ in range(rng.randrange(25))])
     pf_table = lines(rng, [rng.choice((b"   ", b"", b"\t ")) + entry + rng.choice((b"", b" x"))
                            for entry in (table_entry(rng) for _ in range(rng.randrange(8)))
@@ -49,8 +52,8 @@ def case(seed, folder):
     return Host(folder, maillog, authlog, bruteforce, pf_table, now, zone, days)
 
 
-def moment(rng, zone):
-    """A time (epoch seconds) with a quirk near it, as often as not at the nightly hour."""
+def moment(rng):
+    """A local time (epoch seconds) with a quirk near it, as often as not at the nightly hour."""
     year = rng.randrange(1999, 2037)
     kind = rng.randrange(6)
     if kind == 0:  # a month's end, New Year's among them
@@ -67,21 +70,10 @@ def moment(rng, zone):
         (1, 30, 0), (1, 30, rng.randrange(60)), (0, 0, 0), (23, 59, 59), (9, 59, 59), (10, 0, 0),
         (rng.randrange(24), rng.randrange(60), rng.randrange(60))))
     utc = calendar.timegm((year, month, day, hour, minute, second))
-    return utc - offset(zone, utc)
+    return 2 * utc - calendar.timegm(time.localtime(utc))
 
 
-def offset(zone, second):
-    """Seconds that local time is ahead of UTC, at an epoch second."""
-    return calendar.timegm(local(zone, second)) - second
-
-def local(zone, second):
-    """time.localtime(second) in a zone."""
-    os.environ["TZ"] = zone
-    time.tzset()
-    return time.localtime(second)
-
-
-def log(rng, now, zone, days, messages):
+def log(rng, now, days, messages):
     """A log (bytes) with lines about both ends of the range and far from it."""
     start = now - 86400 * days
     found = []
@@ -91,7 +83,7 @@ def log(rng, now, zone, days, messages):
             start + rng.randrange(-7300, 7300), now + rng.randrange(-7300, 7300),
             rng.randrange(start, now), rng.randrange(start, now),
             now - rng.randrange(400 * 86400)))
-        stamp = stamp_of(rng, local(zone, second))
+        stamp = stamp_of(rng, time.localtime(second))
         if rng.random() < 0.05:
             found.append(stamp)  # nothing after it: the upper end lets it in
             continue
@@ -127,17 +119,15 @@ def dotted(rng):
     if kind == 5:
         return rng.choice((
             b"1234.5.6.789", b"1.2.3.4.5.6.7.8", b"1.2.3.4.5", b"..1.2.3.4..", b"1..2.3.4",
-            b"1.2.3.4567",
-            b"999.999.999.999", b"0.0.0.0", b"000.000.000.000", b"1.2.3.4-5.6.7.8", b"1.2.3,4",
-            b"v1.2.3.4", b"[::ffff:1.2.3.4]", b"1.2.3.4/24", b"2001:db8::1", b"1.2.3.", b"1.2.3.x"))
+            b"1.2.3.4567", b"999.999.999.999", b"0.0.0.0", b"000.000.000.000", b"1.2.3.4-5.6.7.8",
+            b"1.2.3,4", b"v1.2.3.4",
+            b"[::ffff:1.2.3.4]", b"1.2.3.4/24", b"2001:db8::1", b"1.2.3.", b"1.2.3.x"))
     return bytes(rng.choice(b"0123456789....") for _ in range(rng.randrange(1, 40)))
 
 
 def table_entry(rng):
     """A line (bytes) of a table."""
-    if rng.random() < 0.5:
-        return rng.choice(TABLE)
-    return dotted(rng)
+    return rng.choice(TABLE) if rng.random() < 0.5 else dotted(rng)
 
 
 def lines(rng, entries):
