@@ -41,6 +41,7 @@ import tempfile
 import time
 
 import host
+from host import contents
 
 CONFIG = os.path.join(host.HERE, "e2e")
 
@@ -82,14 +83,9 @@ def run(*command, timeout=60, **options):
     return said
 
 
-def read(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
 def write(path, content):
     with open(path, "wb") as file:
-        file.write(content if isinstance(content, bytes) else content.encode())
+        file.write(content)
 
 
 def family(address):
@@ -266,7 +262,7 @@ def texts_of(fields, names):
 def read_actors():
     """The Actors (list) of actors.txt, which says how it is written."""
     actors, names = [], {}
-    for line in read(CONFIG + "/actors.txt").decode().splitlines():
+    for line in contents(CONFIG + "/actors.txt").decode().splitlines():
         first, *fields = line.strip().split(" | ")
         head = re.match(r"([^ ,]+),?(\S*) (found|missed) (banned|let off|near|quiet): (.*)", line)
         if line.startswith("---- "):
@@ -306,7 +302,7 @@ def busy_hour():
     Attackers come three times each, from addresses that nobody else has, but for those with a PTR
     record in e2e/etc/hosts; users come once.
     """
-    busy, known = [], read(CONFIG + "/etc/hosts").decode().split()
+    busy, known = [], contents(CONFIG + "/etc/hosts").decode().split()
     fresh = {4: ("203.0.113.%d" % n for n in range(104, 255)),
              6: ("2001:db8:bad:%x::1" % n for n in range(0x1000, 0x2000))}
     for row in ACTORS * 2:
@@ -363,15 +359,15 @@ def settle():
 
 
 def save(folder, logs):
-    """Lay out a fixture: the logs (bytes), the earlier table, the moment of the run, what must come out.
-    Returns it as a Host.
+    """Lay out a fixture: the logs (bytes), the earlier table, the moment of the run, what must come
+    out. Returns it as a Host.
     """
     os.makedirs(folder)
     now = int(time.time())
     night = host.Host(folder, *logs, EARLIER_FILE, EARLIER_PF, now, os.environ["TZ"])
-    write(folder + "/now", time.strftime("%Y-%m-%d %H:%M:%S\n", time.localtime(now)))
-    write(folder + "/expected", host.without_unloadable(night.reference(host.pairs()[0])))
-    write(folder + "/expected-careful", night.run("-cn", PF_LOG="").stdout)
+    night.write("now", time.strftime("%Y-%m-%d %H:%M:%S\n", time.localtime(now)).encode())
+    night.write("expected", host.without_unloadable(night.reference(host.pairs()[0])))
+    night.write("expected-careful", night.run("-cn", PF_LOG="").stdout)
     return night
 
 
@@ -380,7 +376,7 @@ def let_act(scratch, group, rows, outside):
     begin = sizes()
     act_all(rows)
     settle()
-    logs = [read(path)[size:] for path, size in zip(LOGS, begin)]
+    logs = [contents(path)[size:] for path, size in zip(LOGS, begin)]
     folder = "%s/fixtures/real-%s" % (scratch, group)
     save(folder, logs)
     shutil.copy(scratch + "/versions", folder + "/daemons")
@@ -398,11 +394,11 @@ def nightly(options):
     write(ETCFILE, EARLIER_FILE)
     write(PF_TABLE, EARLIER_PF)
     write(PF_LOG, b"")
-    write("/etc/daily.local", "/root/logcheck.py %s\n" % options)
+    write("/etc/daily.local", b"/root/logcheck.py %s\n" % options.encode())
     run("/bin/sh", CONFIG + "/daily", start_new_session=True,
         env={"PATH": "/bin:/sbin:/usr/bin:/usr/sbin", "HOME": "/var/log", "SHELL": "/bin/sh",
              "LOGNAME": "root", "USER": "root", "TZ": os.environ["TZ"]})
-    return read("/var/log/daily.out"), read(PF_LOG).decode().splitlines()
+    return contents("/var/log/daily.out"), contents(PF_LOG).decode().splitlines()
 
 
 def section(report, title):
@@ -436,8 +432,8 @@ def judge(mode, options, whose, expected, pfctl):
         check(good, "%-8s %s" % (mode, text))
 
     report, calls = nightly(options)
-    table = read(ETCFILE).decode().split()
-    note(read(ETCFILE) == expected, "the table is %s, byte for byte" % whose)
+    table = contents(ETCFILE).decode().split()
+    note(contents(ETCFILE) == expected, "the table is %s, byte for byte" % whose)
     note(calls == ["-t bruteforce -T show", pfctl], "pfctl showed, then: %s" % pfctl)
     note(b"Running daily.local:" in report, "the nightly mail has logcheck.py's report")
     added = set(table) - set(EARLIER_FILE.decode().split())
@@ -446,7 +442,7 @@ def judge(mode, options, whose, expected, pfctl):
         len(added), len(let_off), len(table))
     note(head in report.decode().splitlines(), "the report begins: %s" % head)
     note(names_the_new(report, added), "the report names 50 of the new ones, and how many more")
-    note(sorted(read(PF_TABLE).decode().split()) == sorted(table), "pf has what the file has")
+    note(sorted(contents(PF_TABLE).decode().split()) == sorted(table), "pf has what the file has")
     for row in ACTORS:
         due, name = getattr(row, mode), peer(row.address)
         if mode == "default":
@@ -474,12 +470,12 @@ def judge_mail():
     """--mail, through the real sendmail(8) and Postfix, into alice's mailbox."""
     write("/root/table", b"")
     run("/root/logcheck.py", "--no-pf", "-e", "/root/table", "--mail", "alice@example.org")
-    added = set(read("/root/table").decode().split())
+    added = set(contents("/root/table").decode().split())
     subject = b"\nSubject: logcheck on mail: %d added to bruteforce\n" % len(added)
     deadline = time.time() + PATIENCE
-    while subject not in read("/var/mail/alice") and time.time() < deadline:
+    while subject not in contents("/var/mail/alice") and time.time() < deadline:
         time.sleep(0.1)
-    check(names_the_new(read("/var/mail/alice").partition(subject)[2], added),
+    check(names_the_new(contents("/var/mail/alice").partition(subject)[2], added),
           "the letter names 50 of the new ones, and says how many more")
 
 
@@ -489,7 +485,7 @@ def evening(scratch, capture, outside):
     for group in GROUPS:
         let_act(scratch, group, [row for row in ACTORS if row.group == group], outside)
     # all the logs so far as one more folder
-    night = save(scratch + "/evening", [read(path) for path in LOGS])
+    night = save(scratch + "/evening", [contents(path) for path in LOGS])
     judge("default", "-v", "the reference pipeline's", night.read("expected"), "-f /etc/pf.conf")
     judge("careful", "-cv", "the dry run's", night.read("expected-careful"),
           "-t bruteforce -T replace -f %s.logcheck" % ETCFILE)
@@ -501,8 +497,7 @@ def evening(scratch, capture, outside):
 
 def inside(scratch, capture):
     """The first process of the namespaces: the test and its last line."""
-    os.environ["TZ"] = time_zone(time.time())
-    time.tzset()
+    host.set_zone(time_zone(time.time()))
     outside = [socket.gethostname(), scratch, host.TOP]
     run("hostname", "mail")
     try:
@@ -510,7 +505,7 @@ def inside(scratch, capture):
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         check(False, "stopped: %s" % error)
         if os.path.exists(scratch + "/daemons"):
-            sys.stdout.write(read(scratch + "/daemons").decode("utf-8", "replace"))
+            sys.stdout.write(contents(scratch + "/daemons").decode("utf-8", "replace"))
     print("%d passed, %d failed" % (results.count(True), results.count(False)))
     return 0 if all(results) else 1
 
