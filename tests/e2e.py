@@ -14,7 +14,7 @@ name), so that the end of this program ends them too, whichever way it ends:
 e2e/machine makes them: the daemons, their accounts and logcheck.py stand at their usual paths in
 private copies of /etc, /root, /var and so on, and on the machine nothing changes.
 
-First every actor of the table ACTORS acts. Then logcheck.py runs as on the host, from a sourced
+First every actor of e2e/actors.txt acts. Then logcheck.py runs as on the host, from a sourced
 daily.local under cron's environment, and its table must be the reference pipeline's, byte for
 byte. Then careful mode runs so on the same logs: every attacker, no honest user, no typed address,
 and its report says who was let off.
@@ -41,26 +41,24 @@ import tempfile
 import time
 
 import host
+from host import contents
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-CONFIG = os.path.join(HERE, "e2e")
+CONFIG = os.path.join(host.HERE, "e2e")
 
 LIMIT = 300         # seconds for everything but the installation
 PATIENCE = 20       # seconds that one answer of a daemon may take
 WORKERS = 16        # actors at work at a time
 
 SERVER = {4: "192.0.2.25", 6: "2001:db8::25"}
-MAILLOG, AUTHLOG, ETCFILE = "/var/log/maillog", "/var/log/authlog", "/etc/bruteforce"
+LOGS, ETCFILE = ("/var/log/maillog", "/var/log/authlog"), "/etc/bruteforce"
 PF_TABLE, PF_LOG = "/var/pf/bruteforce", "/var/pf.log"
 EARLIER_FILE = b"192.0.2.200\n198.51.100.200\n2001:db8:bad::200\n"
 EARLIER_PF = b"   192.0.2.201\n   203.0.113.251\n"
 
-# A protocol: how the last line of an answer begins, and the goodbye.
-SMTP, IMAP = (b"(?!...-)", "QUIT"), (rb"a |\+ |\* OK \[CAPABILITY", "a LOGOUT")
-POP3, SIEVE = (b"", "QUIT"), (b"OK|NO|BY", "LOGOUT")
-POSTSCREEN, GREYLISTING, OPENSMTPD = 2525, 2526, 2527
-DOORS = {22: None, 25: SMTP, 465: SMTP, 587: SMTP, POSTSCREEN: SMTP, GREYLISTING: SMTP,
-         OPENSMTPD: SMTP, 110: POP3, 143: IMAP, 993: IMAP, 4190: SIEVE}
+# The last line of an answer in SMTP, IMAP, POP3 and ManageSieve, those that are a yes, goodbyes.
+LAST = re.compile(rb"\d\d\d(?!-)|a |\+|-ERR|\* OK \[CAPABILITY|OK|NO|BY")
+YES = (b"2", b"a OK", b"* OK", b"+OK", b"OK")
+GOODBYES = (b"QUIT", b"LOGOUT", b"a LOGOUT")
 
 results = []
 
@@ -85,42 +83,16 @@ def run(*command, timeout=60, **options):
     return said
 
 
-def read(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
 def write(path, content):
     with open(path, "wb") as file:
-        file.write(content if isinstance(content, bytes) else content.encode())
+        file.write(content)
 
 
 def family(address):
     return 6 if ":" in address else 4
 
 
-# ---- deeds: what an actor does from his address, and whether it worked -----------------------
-
-
-def deed(act):
-    """Make act(source, ...) a function that is told all but the source, and returns a deed: a
-    function of the source.
-    """
-    return lambda *args, **options: lambda source: act(source, *args, **options)
-
-
-def often(times, act):
-    return then(*times * [act])
-
-
-def then(*acts):
-    """One deed after another; whether the last one worked."""
-    return lambda source: [act(source) for act in acts][-1]
-
-
-def fails(act):
-    """What must not work."""
-    return lambda source: not act(source)
+# ---- the deeds of actors.txt: what one does from a source address -----------------------------
 
 
 def dial(source, port):
@@ -128,18 +100,19 @@ def dial(source, port):
     return socket.create_connection((SERVER[family(source)], port), PATIENCE, (source, 0))
 
 
-def encrypt(sock, trust):
+def encrypt(sock, wary=False):
     """Go over to TLS, trusting any server or, as its certificate is our own, none."""
     context = ssl.create_default_context()
-    context.check_hostname = not trust
-    context.verify_mode = ssl.CERT_NONE if trust else ssl.CERT_REQUIRED
+    if not wary:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
     return context.wrap_socket(sock, server_hostname="mail.example.org")
 
 
-def hear(sock, last):
-    """Read lines up to one that the pattern `last` begins, or the end; that line, or b""."""
+def hear(sock):
+    """Read lines up to the last one of an answer, or the end; that line, or b""."""
     line = b""
-    while not (line.endswith(b"\n") and re.match(last, line)):
+    while not (line.endswith(b"\n") and LAST.match(line)):
         byte = sock.recv(1)     # by the byte: what follows a STARTTLS answer is not ours
         if not byte:
             return b""
@@ -147,111 +120,99 @@ def hear(sock, last):
     return line
 
 
-@deed
-def talk(source, port, *commands, polite=False, trust=True):
-    """Hold a session: greeting, then each command and its answers, then hang up, with or without
-    a goodbye. STARTTLS goes over to TLS. Whether the answer to the last command was a yes.
+def talk(source, port, *commands, wary=False):
+    """Hold a session: greeting, then each command and its answers, then hang up. STARTTLS goes
+    over to TLS. Whether the last answer, but that to a goodbye, was a yes.
     """
-    last, farewell = DOORS[port]
     sock = dial(source, port)
     try:
-        if port in (465, 993):
-            sock = encrypt(sock, trust)
-        answer = hear(sock, last)
+        if port in ("465", "993"):
+            sock = encrypt(sock, wary)
+        worked = hear(sock).startswith(YES)
         for command in commands:
-            sock.sendall(command.encode("latin-1") + b"\r\n")
+            sock.sendall(command + b"\r\n")
             # a message brings one answer, pipelined lines bring one each
-            whole = command.endswith("\r\n.") or command.startswith("BDAT")
-            for _ in command.split("\r\n")[:1 if whole else None]:
-                answer = hear(sock, last)
-            if command == "STARTTLS" and answer.startswith(b"220"):
-                sock = encrypt(sock, trust)
-        if polite:
-            sock.sendall(farewell.encode() + b"\r\n")
-            hear(sock, last)
+            whole = command.endswith(b"\r\n.") or command.startswith(b"BDAT")
+            for _ in command.split(b"\r\n")[:1 if whole else None]:
+                answer = hear(sock)
+            if command not in GOODBYES:
+                worked = answer.startswith(YES)
+            if command == b"STARTTLS" and worked:
+                sock = encrypt(sock)
+        return worked
     except OSError:
-        answer = b""        # the server has hung up: for an attacker that is no surprise
+        return False        # the server has hung up: for an attacker that is no surprise
     finally:
         sock.close()
-    return answer.startswith((b"2", b"a OK", b"* OK", b"+OK", b"OK"))
 
 
-def visit(port, *commands):
-    """Hold a session and say goodbye."""
-    return talk(port, *commands, polite=True)
-
-
-@deed
-def send(source, port, data=b"", linger=PATIENCE):
+def send(source, port, data=b"", linger=str(PATIENCE)):
     """Send bytes without waiting for anything, then listen until the server hangs up."""
     with dial(source, port) as sock:
-        sock.settimeout(linger)
+        sock.settimeout(float(linger))
         try:
             sock.sendall(data)
-            while linger and sock.recv(4096):
+            while linger != "0" and sock.recv(4096):
                 pass
         except OSError:
             pass
     return True
 
 
-@deed
-def crowd(source, port, count):
+def crowd(source, port):
     """Open many connections at once."""
-    socks = [dial(source, port) for _ in range(count)]
+    socks = [dial(source, port) for _ in range(12)]
     time.sleep(1)
     for sock in socks:
         sock.close()
 
 
-@deed
-def reset(source, port, data):
-    """Hear the server's first words, send bytes and break off with a TCP reset."""
-    with dial(source, port) as sock:
+def reset(source, data):
+    """Hear sshd's first words, send bytes and break off with a TCP reset."""
+    with dial(source, 22) as sock:
         sock.recv(100)
         sock.sendall(data)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def ssh_packet(payload):
-    """A banner and an SSH packet as it goes before any key exchange (RFC 4253, section 6)."""
+def send_packet(source, payload):
+    """Send a banner and an SSH packet as it goes before any key exchange (RFC 4253, section 6)."""
     padding = 8 - (len(payload) + 5) % 8 + 8
     head = struct.pack(">IB", len(payload) + padding + 1, padding)
-    return b"SSH-2.0-x\r\n" + head + payload + bytes(padding)
+    return send(source, 22, b"SSH-2.0-x\r\n" + head + payload + bytes(padding))
 
 
 def strings(*texts):
     return b"".join(struct.pack(">I", len(text)) + text for text in texts)
 
 
-def goodbye(text, code=11):
+def goodbye(source, text, code="11"):
     """A disconnect message (type 1) with a text of the client's own."""
-    return ssh_packet(b"\x01" + struct.pack(">I", code) + strings(text, b""))
+    return send_packet(source, b"\x01" + struct.pack(">I", int(code)) + strings(text, b""))
 
 
-def no_common(methods):
-    """A KEXINIT (type 20) with key exchange methods that no server has."""
-    return ssh_packet(b"\x14" + bytes(16) + strings(
+def kexinit(source, methods):
+    """Offer key exchange methods (type 20) that no server has."""
+    return send_packet(source, b"\x14" + bytes(16) + strings(
         methods, b"ssh-ed25519", b"aes128-ctr", b"aes128-ctr", b"hmac-sha2-256", b"hmac-sha2-256",
         b"none", b"none", b"", b"") + bytes(5))
 
 
-def ssh_command(source, user, keys="", method="password", strict="no", prompts=1):
+def ssh_command(source, user, keys="", method="password", wary=False, prompts=1):
     """The command line of the real client (list), without what it is to run there."""
     options = ["-o", "NumberOfPasswordPrompts=%d" % prompts,
-               "-o", "StrictHostKeyChecking=" + strict,
+               "-o", "StrictHostKeyChecking=" + ("yes" if wary else "no"),
                "-o", "PreferredAuthentications=" + ("publickey," if keys else "") + method]
-    for key in keys.split():
+    for key in filter(None, keys.split(",")):
         options += ["-i", "/root/keys/" + key]
     return ["ssh", "-F", "/etc/ssh/ssh_config", "-b", source, "-l", user, *options,
             SERVER[family(source)]]
 
 
-@deed
 def ssh(source, user, *words, **options):
     """Log in with the real client, which is given `words` as passwords."""
-    with tempfile.NamedTemporaryFile("w") as left:
-        left.write("\n".join(words) + "\n")
+    with tempfile.NamedTemporaryFile() as left:
+        left.write(b"\n".join(words) + b"\n")
         left.flush()
         command = ssh_command(source, user, prompts=max(1, len(words)), **options)
         return subprocess.run(
@@ -261,7 +222,7 @@ def ssh(source, user, *words, **options):
                      WORDS=left.name)).returncode == 0
 
 
-def ssh_cut(source):
+def cut(source):
     """A session of alice's that ends without a goodbye, in the middle of what the server says."""
     with subprocess.Popen(ssh_command(source, "alice", "alice") + ["echo in; exec yes"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -273,257 +234,66 @@ def ssh_cut(source):
     return worked
 
 
-# ---- the actors -------------------------------------------------------------------------------
+# ---- actors.txt -------------------------------------------------------------------------------
 
-# What default mode must make of an actor: the shell script finds him, or it does not.
-F, M = FOUND, MISSED = "found", "missed"
-# What careful mode must make of him. Attackers are banned; honest users are let off, although what
-# they did would be enough for a ban, or have done less than that, or nothing that is suspicious.
-B, L, N, Q = BANNED, LET_OFF, NEAR, QUIET = "banned", "let off", "near", "quiet"
-
-Actor = collections.namedtuple("Actor", "group default careful address label act")
+# deeds: [("N times " or None, "not " or None, the words before its texts (list), texts (list))]
+Actor = collections.namedtuple("Actor", "group address default careful label deeds")
+DEEDS = {deed.__name__: deed for deed in (
+    talk, send, crowd, ssh, cut, goodbye, kexinit, reset)}
 
 
-def actors(group, rows):
-    """The Actors of a group's rows: (end of the address, default, careful, label, act)."""
-    for end, default, careful, label, act in rows:
-        net4, net6 = ("203.0.113", "bad") if careful == BANNED else ("198.51.100", "600d")
-        address = "%s.%d" % (net4, end) if isinstance(end, int) else "2001:db8:%s:%s" % (net6, end)
-        yield Actor(group, default, careful, address, label, act)
+def filled(match):
+    """What {N*TEXT} and {TEXT} stand for: N times TEXT, or TEXT in base64."""
+    times, text = match.groups()
+    return text * int(times) if times else base64.b64encode(text)
 
 
-def plain(user, password):
-    """The argument of AUTH PLAIN (RFC 4616)."""
-    return base64.b64encode(("\0%s\0%s" % (user, password)).encode()).decode()
+def texts_of(fields, names):
+    """The texts (list of bytes) that the fields of a line stand for."""
+    texts = []
+    for field in fields:
+        times, field = re.match(r"(?:(\d+) \* )?(.*)", field).groups()
+        text = field.encode().decode("unicode_escape").encode("latin-1")
+        text = re.sub(rb"\{(?:(\d+)\*)?(.*?)\}", filled, text)
+        texts += int(times or 1) * names.get(field, [text])
+    return texts
 
 
-def message(recipient, text):
-    return ["MAIL FROM:<someone@example.net>", "RCPT TO:<%s>" % recipient, "DATA",
-            "Subject: hello\r\n\r\n%s\r\n." % text]
+def read_actors():
+    """The Actors (list) of actors.txt, which says how it is written."""
+    actors, names = [], {}
+    for line in contents(CONFIG + "/actors.txt").decode().splitlines():
+        first, *fields = line.strip().split(" | ")
+        head = re.match(r"([^ ,]+),?(\S*) (found|missed) (banned|let off|near|quiet): (.*)", line)
+        if line.startswith("---- "):
+            group = line[5:]
+        elif head:
+            address, twin, default, careful, label = head.groups()
+            deeds = []
+            actors.append(Actor(group, address, default, careful, label, deeds))
+            if twin:
+                actors.append(Actor("ipv6", twin, "missed", careful, label, deeds))
+        elif line.startswith("    "):
+            times, no, words = re.match(r"(\d+ times )?(not )?(.*)", first).groups()
+            deeds.append((times, no, words.split(), texts_of(fields, names)))
+        elif line and not line.startswith("#"):
+            name, text = first.split(" = ")
+            names[name] = texts_of([text] + fields, names)
+    return actors
 
 
-# as in e2e/etc/dovecot/users
-ALICE, BOB, MALLORY = ("alice", "opensesame"), ("bob", "swordfish"), ("mallory", "friend")
-AS_ALICE, AS_BOB = "AUTH PLAIN " + plain(*ALICE), "AUTH PLAIN " + plain(*BOB)
-GUESS = "AUTH PLAIN " + plain("alice", "guess")
-LOGIN_GUESS = ["AUTH LOGIN", base64.b64encode(b"bob").decode(), base64.b64encode(b"1").decode()]
-EHLO = "EHLO client.example.net"
-RELAY = ["MAIL FROM:<a@example.com>", "RCPT TO:<victim@example.net>"]
-TO_ALICE = message("alice@example.org", "lunch?")
-TO_BOB = message("bob@example.org", "dinner?")
-NOBODIES = ["RCPT TO:<%s@example.org>" % name for name in ("info", "sales", "test", "admin")]
-DEAD = [TO_ALICE[0], "RCPT TO:<gone@example.org>"]
-MISSPELT = [TO_ALICE[0], "RCPT TO:<alcie@example.org>", *TO_ALICE[1:]]
-READ_BOB = ["a LOGIN %s %s" % BOB, "a SELECT INBOX"]
-SIEVE_PLAIN = 'AUTHENTICATE "PLAIN" "%s"'
-HTTP = b"GET / HTTP/1.1\r\nHost: mail.example.org\r\n\r\n"
-OLD_METHOD = no_common(b"diffie-hellman-group1-sha1")
-AGENT = ssh("alice", keys=" ".join("stranger%d" % n for n in range(1, 9)))
-WARY = ssh("alice", strict="yes")
-BOB_ERRS = then(ssh("bob", "a", "b"), ssh("bob", "c", "d"))
-AUTH_FAIL = then(ssh("bob", "a"),
-                    send(22, goodbye(b"com.jcraft.jsch.JSchException: Auth fail", 3)))
-OLD_PASSWORD = ["a LOGIN alice summer"] * 6
+ACTORS = read_actors()
+GROUPS = list(dict.fromkeys(row.group for row in ACTORS))
 
-NIGHT = [
-    # attackers
-    (11, F, B, "ssh as an unknown user", ssh("oracle", "oracle", "123456")),
-    (12, F, B, "ssh as root by password", ssh("root", "root", "toor", "password")),
-    (13, M, B, "ssh as a user with six wrong passwords", often(2, ssh("alice", "a", "b", "c"))),
-    (14, F, B, "ssh, keyboard-interactive, unknown user",
-     ssh("admin", "admin", "1234", method="keyboard-interactive")),
-    (15, F, B, "ssh as a user who is not allowed", ssh(*MALLORY)),
-    (16, F, B, "ssh as root with a key of his own, often", often(5, ssh("root", keys="stranger1"))),
-    (17, F, B, "scans of ssh: connect and close", often(5, send(22, linger=0))),
-    (18, F, B, "garbage instead of an ssh banner", send(22, b"\x16\x03\x01\x02\x00\x01\x00\r\n")),
-    (19, F, B, "HTTP instead of an ssh banner", send(22, HTTP)),
-    (20, M, B, "ssh with no common key exchange method", often(5, send(22, OLD_METHOD))),
-    # An ssh connection that says nothing is not here: Debian's sshd leaves no line about it.
-    (22, F, B, "an ssh banner, then closed", often(5, send(22, b"SSH-2.0-Go\r\n", linger=1))),
-    (23, M, B, "an ssh disconnect message before login", often(5, send(22, goodbye(b"Bye Bye")))),
-    (24, F, B, "a dozen ssh connections at once", crowd(22, 12)),
-    (31, F, B, "SMTP AUTH with wrong passwords", visit(25, EHLO, *6 * [GUESS])),
-    (32, F, B, "SMTP AUTH LOGIN on submission, hangs up", talk(587, EHLO, *5 * LOGIN_GUESS)),
-    (33, F, B, "SMTP connect and close", send(25, linger=0)),
-    (34, F, B, "SMTP: hangs up after EHLO", talk(25, EHLO)),
-    (35, F, B, "SMTP pipelining abuse", talk(25, "HELO x", "\r\n".join(DEAD))),
-    (36, F, B, "SMTP relay attempts", visit(25, EHLO, *3 * RELAY)),
-    (37, F, B, "HTTP to the SMTP port", send(25, HTTP)),
-    (38, F, B, "SMTP: too many errors", talk(25, EHLO, *25 * ["XYZZY"])),
-    (39, F, B, "SMTP: silent until the server gives up", send(25)),
-    (40, F, B, "SMTP: guesses recipients", talk(25, EHLO, RELAY[0], *NOBODIES)),
-    (42, F, B, "SMTP AUTH after STARTTLS, hangs up",
-     talk(25, EHLO, "STARTTLS", EHLO, GUESS, GUESS)),
-    (43, M, B, "postscreen: talks before the greeting", send(POSTSCREEN, b"EHLO x\r\n", linger=3)),
-    (44, M, B, "postscreen: connect and close", send(POSTSCREEN, linger=0)),
-    (45, M, B, "postscreen: pipelining", talk(POSTSCREEN, EHLO, "\r\n".join(TO_ALICE[:2]))),
-    (46, M, B, "postscreen: HTTP after the greeting", talk(POSTSCREEN, "GET / HTTP/1.1")),
-    (61, M, B, "SMTP AUTH guesses from a host with a PTR", visit(25, EHLO, *6 * [GUESS])),
-    (51, M, B, "IMAP logins with wrong passwords", visit(143, *6 * ["a LOGIN alice guess"])),
-    (52, M, B, "POP3 logins with wrong passwords", visit(110, *6 * ["USER bob", "PASS guess"])),
-    (53, M, B, "ManageSieve logins with wrong passwords",
-     talk(4190, *6 * [SIEVE_PLAIN % plain("alice", "x")])),
-    (54, M, B, "IMAP over TLS, unknown user, hangs up",
-     talk(993, *6 * ["a LOGIN info@example.org x"])),
-    # honest users
-    (21, M, Q, "ssh with a password", ssh(*ALICE)),
-    (22, M, Q, "ssh with a key", ssh("alice", keys="alice")),
-    (23, F, Q, "ssh as root with root's key", ssh("root", keys="root")),
-    (24, M, N, "ssh: a typing error, then right", ssh("bob", "swordfsih", "swordfish")),
-    (25, M, Q, "ssh: an unknown key, then a password", ssh(*ALICE, keys="stranger1")),
-    (26, M, Q, "ssh, keyboard-interactive", ssh(*BOB, method="keyboard-interactive")),
-    (31, F, Q, "mail from a host without a PTR record", visit(25, EHLO, *TO_ALICE)),
-    (32, F, Q, "two mails in a session, no PTR", visit(25, EHLO, *TO_ALICE, *TO_BOB)),
-    (33, F, Q, "mail by BDAT, no PTR",
-     visit(25, EHLO, *TO_ALICE[:2], "BDAT 16 LAST\r\nSubject: hi\r\n\r\n")),
-    (34, F, Q, "mail over STARTTLS, no PTR", visit(25, EHLO, "STARTTLS", EHLO, *TO_ALICE)),
-    (35, F, N, "mail to one who exists and one who does not", visit(25, EHLO, *MISSPELT)),
-    (36, M, Q, "SMTP AUTH from an unknown host", visit(587, EHLO, AS_ALICE, RELAY[0], *TO_BOB[1:])),
-    (37, M, N, "SMTP AUTH: a typing error, then right", visit(587, EHLO, GUESS, AS_ALICE, *TO_BOB)),
-    (38, M, Q, "SMTP AUTH over TLS, sends nothing", visit(465, EHLO, AS_BOB)),
-    # postscreen's deep tests put off a new client once
-    (39, F, Q, "mail past postscreen, no PTR", often(2, visit(POSTSCREEN, EHLO, *TO_ALICE))),
-    (41, M, Q, "mail from a host with a PTR record", visit(25, EHLO, *TO_BOB)),
-    (42, F, Q, "mail from a host named unknown.example.net", visit(25, EHLO, *TO_BOB)),
-    (51, M, Q, "an IMAP session", visit(143, "a LOGIN %s %s" % ALICE, "a SELECT INBOX")),
-    (52, M, N, "IMAP over TLS: a typing error, then right",
-     visit(993, "a LOGIN bob sworfdish", *READ_BOB)),
-    (53, M, Q, "a POP3 session", visit(110, "USER bob", "PASS swordfish", "STAT")),
-    (54, M, Q, "a ManageSieve session", visit(4190, SIEVE_PLAIN % plain(*ALICE), "LISTSCRIPTS")),
-    (43, M, Q, "monitoring of SMTP from a host with a PTR", visit(25)),
-    (55, M, Q, "monitoring of IMAP", visit(143)),
-    (45, F, N, "plain text to the SMTP-over-TLS port, once", send(465, b"EHLO x\r\n")),
-]
 
-# Who of these does the same over IPv6, which default mode cannot see: attackers and honest users.
-BY_IPV6 = [11, 12, 13, 17, 19, 20, 24, 31, 33, 35, 37, 43, 51, 52], [21, 23, 24, 31, 37, 41, 51]
-
-# Addresses of others in all that a client can type. Those from 198.51.100.1 to .9 and
-# 2001:db8:600d::1 are typed only, and must not be found.
-HOSTILE = [
-    (71, F, B, "ssh user name: an address", ssh("198.51.100.1", "x")),
-    (72, F, B, "ssh user name: the end of sshd's message",
-     ssh("x from 198.51.100.2 port 22", "x", "y")),
-    (73, F, B, "ssh user name: no address at all", ssh("999.999.999.999", "x")),
-    (74, F, B, "ssh user name: not ASCII", ssh("r\xf6\xf6t from 198.51.100.3 port 22 ssh2", "x")),
-    (75, F, B, "ssh user name: ends the preauth message",
-     ssh("root 198.51.100.2 port 22 [preauth]", "x")),
-    (76, F, B, "ssh user name: an accepted login",
-     ssh("x from 198.51.100.2 port 22 ssh2: Accepted password for alice", "x")),
-    (77, F, B, "ssh user name: IPv6, cut at its colon",
-     ssh(" root from 2001:db8:600d::1 port 22 ", "x")),
-    (78, F, B, "ssh user name: very long", ssh("a from 198.51.100.2 port 1 " * 400, "x")),
-    (79, F, B, "ssh disconnect message",
-     often(5, send(22, goodbye(b"closed by 198.51.100.4 port 22 [preauth]")))),
-    (80, M, B, "ssh disconnect message, long",
-     often(5, send(22, goodbye(b"x\r\n" + b"A" * 3000 + b" 198.51.100.4")))),
-    (81, F, B, "ssh client version: no protocol",
-     send(22, b"invalid from 198.51.100.5 port 22\r\n")),
-    (82, M, B, "ssh client version: an old protocol",
-     often(5, send(22, b"SSH-1.5-x from 198.51.100.5 port 22: root\r\n"))),
-    (83, F, B, "ssh key exchange names",
-     often(5, send(22, no_common(b"root, Connection closed by 198.51.100.6 port 22")))),
-    (91, F, B, "HELO: Postfix's own message",
-     visit(25, "EHLO disconnect from unknown[198.51.100.7] ehlo=1", *2 * RELAY)),
-    (92, F, B, "HELO, sender, recipient: addresses",
-     visit(25, "HELO [198.51.100.7]", "MAIL FROM:<unknown[198.51.100.7]@example.com>",
-           "RCPT TO:<\"x from unknown[198.51.100.7]:\"@example.net>")),
-    (93, F, B, "HTTP to SMTP, with an address",
-     send(25, b"GET /disconnect from unknown[198.51.100.7] auth=1 HTTP/1.1\r\n\r\n")),
-    (94, F, B, "SASL user name: an address",
-     talk(25, EHLO, *3 * ["AUTH PLAIN " + plain("x from unknown[198.51.100.7]", "x")])),
-    (95, F, B, "postscreen: talks first, an address",
-     send(POSTSCREEN, b"EHLO disconnect from unknown[198.51.100.7]\r\n", linger=3)),
-    (96, M, B, "a PTR record that begins with an address", visit(25, EHLO, *6 * [GUESS])),
-    (97, M, B, "IMAP user name: Dovecot's own message",
-     talk(143, *6 * ['a LOGIN "x>, method=PLAIN, rip=198.51.100.8, lip=192.0.2.25, session=<" y'])),
-    (98, M, B, "POP3 user name: Dovecot's own message",
-     talk(110, *6 * ["USER x>, rip=198.51.100.9, lip=192.0.2.25", "PASS y"])),
-    (99, F, B, "pipelining abuse, the rest of it shown",
-     talk(25, "HELO x", RELAY[0] + "\r\nx from unknown[198.51.100.7]: root")),
-    ("83::1", M, B, "ssh key exchange names, IPv6",
-     often(5, send(22, no_common(b"x, Connection closed by 2001:db8:600d::1 port 22")))),
-    ("91::1", M, B, "HELO: Postfix's own message, IPv6",
-     visit(25, "EHLO disconnect from unknown[2001:db8:600d::1]", *2 * RELAY)),
-    ("94::1", M, B, "SASL user name: an IPv6 address",
-     talk(25, EHLO, *3 * ["AUTH PLAIN " + plain("x from unknown[2001:db8:600d::1]", "x")])),
-    ("97::1", M, B, "IMAP user name: Dovecot's, IPv6",
-     talk(143, *6 * ['a LOGIN "x>, method=PLAIN, rip=2001:db8:600d::1, lip=::1" y'])),
-    (61, M, Q, "ssh with a password", ssh(*ALICE)),
-    (62, F, Q, "mail whose sender looks like a log line",
-     visit(25, EHLO, "MAIL FROM:<\"disconnect from unknown[198.51.100.7]\"@example.net>",
-           *TO_ALICE[1:])),
-]
-
-# The same deeds with and without a good one: what a court must tell apart.
-STORIES = [
-    (81, M, N, "ssh: an agent with eight keys, then a login", then(AGENT, ssh(*ALICE))),
-    (82, M, L, "the same, five times before the login", then(often(5, AGENT), ssh(*ALICE))),
-    (111, M, B, "an agent with eight keys, no login", often(5, AGENT)),
-    (83, M, Q, "ssh: six sessions cut without a goodbye", often(6, ssh_cut)),
-    (112, F, B, "ssh: cut off without a login", often(6, reset(22, b"SSH-2.0-x\r\n"))),
-    (84, F, N, "ssh: refuses our host key", fails(WARY)),
-    (85, F, L, "ssh: refuses it five times, then logs in", then(often(5, WARY), ssh(*ALICE))),
-    (113, F, B, "ssh: gone after the key exchange, often", often(5, WARY)),
-    (86, M, N, "ssh: four typing errors, then right", then(BOB_ERRS, ssh(*BOB))),
-    (87, M, N, "ssh: four typing errors, no login", fails(BOB_ERRS)),
-    (88, M, L, "ssh: six typing errors, then right",
-     then(often(2, ssh("bob", "a", "b", "c")), ssh(*BOB))),
-    (114, M, B, "ssh: five wrong passwords", then(ssh("bob", "a", "b", "c"), ssh("bob", "d", "e"))),
-    (89, M, N, "ssh: a wrong password, says Auth fail", AUTH_FAIL),
-    (115, M, B, "ssh: Auth fail, five times", often(5, AUTH_FAIL)),
-    (90, F, N, "ssh: root with the wrong key, once", fails(ssh("root", keys="stranger1"))),
-    (91, F, L, "ssh: a user name misspelt, then right", then(ssh("bbo", "swordfish"), ssh(*BOB))),
-    (116, F, B, "ssh: two unknown users, one login",
-     then(ssh("bbo", "x"), ssh("admin", "x"), ssh(*BOB))),
-    (92, F, L, "greylisted, no PTR, delivers later",
-     then(visit(GREYLISTING, EHLO, *TO_ALICE[:2]), visit(GREYLISTING, EHLO, *TO_ALICE))),
-    (93, F, L, "greylisted, no PTR, comes once", fails(visit(GREYLISTING, EHLO, *TO_ALICE[:2]))),
-    (117, F, B, "greylisted, no PTR, then leaves once more",
-     then(visit(GREYLISTING, EHLO, *TO_ALICE[:2]), visit(GREYLISTING, EHLO))),
-    (63, M, B, "greylisted, with a PTR, then guesses",
-     then(visit(GREYLISTING, EHLO, *TO_ALICE[:2]), visit(GREYLISTING, EHLO, *5 * [GUESS]))),
-    (94, M, L, "IMAP: an old password; a laptop logs in",
-     then(talk(143, *OLD_PASSWORD), visit(143, *READ_BOB))),
-    (95, F, L, "an old password at SMTP, a laptop at IMAP",
-     then(talk(587, EHLO, *6 * [GUESS]), visit(143, *READ_BOB))),
-    ("96::a", M, L, "IMAP: an old password, IPv6", fails(talk(143, *OLD_PASSWORD))),
-    ("96::b", M, L, "the laptop in the same /64", visit(143, *READ_BOB)),
-    (118, F, B, "IMAP and SMTP: guesses at both doors",
-     then(talk(143, *OLD_PASSWORD[:3]), talk(587, EHLO, GUESS, GUESS))),
-    ("119::a", M, B, "IMAP: three guesses, IPv6", talk(143, *OLD_PASSWORD[:3])),
-    ("119::b", M, B, "three more from the same /64", talk(143, *OLD_PASSWORD[:3])),
-    (44, M, L, "a provider with five dead recipients", visit(25, EHLO, *5 * (DEAD + TO_ALICE[1:]))),
-    (62, M, B, "one delivery, six dead recipients",
-     visit(25, EHLO, *TO_ALICE, DEAD[0], *6 * DEAD[1:])),
-    (97, F, L, "six times no trust in our certificate, SMTP",
-     often(6, fails(talk(465, trust=False)))),
-    (98, M, Q, "six times no trust in our certificate, IMAP",
-     often(6, fails(talk(993, trust=False)))),
-    (120, F, B, "TLS broken off, and five guesses",
-     then(often(6, fails(talk(465, trust=False))), talk(587, EHLO, *5 * [GUESS]))),
-]
-
-# OpenBSD's own mail server. Only what it says before TLS: with OpenSSL 3, OpenSMTPD 6.8 loses its
-# private key (Debian 12), and it offers AUTH to nobody who has not done STARTTLS.
-BY_OPENSMTPD = [
-    (101, M, B, "OpenSMTPD: AUTH PLAIN guesses", visit(OPENSMTPD, EHLO, *6 * [GUESS])),
-    (102, M, B, "OpenSMTPD: AUTH, hostile text",
-     talk(OPENSMTPD, "EHLO address=198.51.100.9", *4 * [
-         'AUTH PLAIN =" result="235" address=198.51.100.9',
-         "AUTH LOGIN smtp connected address=198.51.100.9 host=x"])),
-    ("101::1", M, B, "OpenSMTPD: AUTH LOGIN guesses", talk(OPENSMTPD, EHLO, *6 * ["AUTH LOGIN"])),
-    (71, M, Q, "OpenSMTPD: mail from outside", visit(OPENSMTPD, EHLO, *TO_ALICE)),
-    (72, M, N, "OpenSMTPD: one recipient does not exist", visit(OPENSMTPD, EHLO, *MISSPELT)),
-    ("71::1", M, Q, "OpenSMTPD: mail over IPv6", visit(OPENSMTPD, EHLO, *TO_BOB)),
-]
-
-GROUPS = {
-    "night": NIGHT,
-    "ipv6": [("%d::1" % end, MISSED, careful, label, act) for end, _, careful, label, act in NIGHT
-             if end in BY_IPV6[careful != BANNED]],
-    "hostile": HOSTILE, "stories": STORIES, "opensmtpd": BY_OPENSMTPD}
-ACTORS = [row for group in GROUPS for row in actors(group, GROUPS[group])]
+def act(row):
+    """Let an actor act; whether his last deed did what it was to do."""
+    for times, no, (deed, *words), texts in row.deeds:
+        args = [word for word in words if "=" not in word] + texts
+        options = dict(word.split("=") for word in words if "=" in word)
+        for _ in range(int(times.split()[0]) if times else 1):
+            worked = bool(DEEDS[deed](row.address, *args, **options))
+    return worked != bool(no)
 
 
 def busy_hour():
@@ -532,14 +302,14 @@ def busy_hour():
     Attackers come three times each, from addresses that nobody else has, but for those with a PTR
     record in e2e/etc/hosts; users come once.
     """
-    busy, known = [], read(CONFIG + "/etc/hosts").decode().split()
+    busy, known = [], contents(CONFIG + "/etc/hosts").decode().split()
     fresh = {4: ("203.0.113.%d" % n for n in range(104, 255)),
              6: ("2001:db8:bad:%x::1" % n for n in range(0x1000, 0x2000))}
     for row in ACTORS * 2:
         if row.group in ("night", "ipv6", "hostile"):
-            if row.careful == BANNED and row.address not in known:
+            if row.careful == "banned" and row.address not in known:
                 row = row._replace(address=next(fresh[family(row.address)]))
-            busy += [row] * (3 if row.careful == BANNED else 1)
+            busy += [row] * (3 if row.careful == "banned" else 1)
     random.Random(1).shuffle(busy)
     return busy
 
@@ -547,13 +317,13 @@ def busy_hour():
 def act_all(rows):
     """Let the actors act, WORKERS at a time; an honest user who fails is a failure of the test."""
     with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
-        deeds = [(row, pool.submit(row.act, row.address)) for row in rows]
+        deeds = [(row, pool.submit(act, row)) for row in rows]
     for row, done in deeds:
         try:
             worked, why = done.result(), ""
         except (OSError, subprocess.TimeoutExpired) as error:
             worked, why = False, ": %s" % error
-        if row.careful != BANNED and not worked:
+        if row.careful != "banned" and not worked:
             check(False, "%s %s: could not do it%s" % (row.address, row.label, why))
 
 
@@ -575,37 +345,41 @@ def time_zone(now):
     return "UTC" if east == 0 else "XXX%d" % -east
 
 
+def sizes():
+    return [os.path.getsize(path) for path in LOGS]
+
+
 def settle():
-    """Wait until the daemons have nothing more to say: for two seconds, or not at all."""
-    sizes, since, deadline = None, time.time(), time.time() + PATIENCE
-    while time.time() < min(since + 2, deadline):
-        time.sleep(0.2)
-        if sizes != [os.path.getsize(path) for path in (MAILLOG, AUTHLOG)]:
-            sizes, since = [os.path.getsize(path) for path in (MAILLOG, AUTHLOG)], time.time()
+    """Wait until the daemons have said nothing for two seconds, but not for ever."""
+    for _ in range(PATIENCE // 2):
+        before = sizes()
+        time.sleep(2)
+        if sizes() == before:
+            return
 
 
-def save(folder, maillog, authlog):
-    """Lay out a fixture: the logs, the earlier table, the moment of the run, what must come out.
-    Returns it as a Host.
+def save(folder, logs):
+    """Lay out a fixture: the logs (bytes), the earlier table, the moment of the run, what must come
+    out. Returns it as a Host.
     """
     os.makedirs(folder)
     now = int(time.time())
-    night = host.Host(folder, maillog, authlog, EARLIER_FILE, EARLIER_PF, now, os.environ["TZ"])
-    write(folder + "/now", time.strftime("%Y-%m-%d %H:%M:%S\n", time.localtime(now)))
-    write(folder + "/expected", host.without_unloadable(night.reference(host.pairs()[0])))
-    write(folder + "/expected-careful", night.run("-cn").stdout)
-    os.remove(folder + "/pf-log")
+    night = host.Host(folder, *logs, EARLIER_FILE, EARLIER_PF, now, os.environ["TZ"])
+    night.write("now", time.strftime("%Y-%m-%d %H:%M:%S\n", time.localtime(now)).encode())
+    night.write("expected", host.without_unloadable(night.reference(host.pairs()[0])))
+    night.write("expected-careful", night.run("-cn", PF_LOG="").stdout)
     return night
 
 
 def let_act(scratch, group, rows, outside):
     """Let some actors act; their logs as a fixture. A word of the machine in them is a failure."""
-    begin = [os.path.getsize(path) for path in (MAILLOG, AUTHLOG)]
+    begin = sizes()
     act_all(rows)
     settle()
-    logs = [read(path)[size:] for path, size in zip((MAILLOG, AUTHLOG), begin)]
-    save("%s/fixtures/real-%s" % (scratch, group), *logs)
-    shutil.copy(scratch + "/versions", "%s/fixtures/real-%s/daemons" % (scratch, group))
+    logs = [contents(path)[size:] for path, size in zip(LOGS, begin)]
+    folder = "%s/fixtures/real-%s" % (scratch, group)
+    save(folder, logs)
+    shutil.copy(scratch + "/versions", folder + "/daemons")
     traces = [word for word in outside if re.search(
         rb"(?<!\w)%s(?!\w)" % re.escape(word.encode()), b"".join(logs))]
     check(not traces, "real-%s has nothing of this machine %s" % (group, " ".join(traces)))
@@ -620,11 +394,11 @@ def nightly(options):
     write(ETCFILE, EARLIER_FILE)
     write(PF_TABLE, EARLIER_PF)
     write(PF_LOG, b"")
-    write("/etc/daily.local", "/root/logcheck.py %s\n" % options)
+    write("/etc/daily.local", b"/root/logcheck.py %s\n" % options.encode())
     run("/bin/sh", CONFIG + "/daily", start_new_session=True,
         env={"PATH": "/bin:/sbin:/usr/bin:/usr/sbin", "HOME": "/var/log", "SHELL": "/bin/sh",
              "LOGNAME": "root", "USER": "root", "TZ": os.environ["TZ"]})
-    return read("/var/log/daily.out"), read(PF_LOG).decode().splitlines()
+    return contents("/var/log/daily.out"), contents(PF_LOG).decode().splitlines()
 
 
 def section(report, title):
@@ -651,15 +425,15 @@ def peer(address):
 
 def judge(mode, options, whose, expected, pfctl):
     """Run logcheck.py in a mode of its own, and judge its table and report: in default mode
-    against the reference and the table of actors. In careful mode: every attacker, no honest user,
+    against the reference and actors.txt. In careful mode: every attacker, no honest user,
     no address that somebody typed; and of the honest, who was let off.
     """
     def note(good, text):
         check(good, "%-8s %s" % (mode, text))
 
     report, calls = nightly(options)
-    table = read(ETCFILE).decode().split()
-    note(read(ETCFILE) == expected, "the table is %s, byte for byte" % whose)
+    table = contents(ETCFILE).decode().split()
+    note(contents(ETCFILE) == expected, "the table is %s, byte for byte" % whose)
     note(calls == ["-t bruteforce -T show", pfctl], "pfctl showed, then: %s" % pfctl)
     note(b"Running daily.local:" in report, "the nightly mail has logcheck.py's report")
     added = set(table) - set(EARLIER_FILE.decode().split())
@@ -668,14 +442,14 @@ def judge(mode, options, whose, expected, pfctl):
         len(added), len(let_off), len(table))
     note(head in report.decode().splitlines(), "the report begins: %s" % head)
     note(names_the_new(report, added), "the report names 50 of the new ones, and how many more")
-    note(sorted(read(PF_TABLE).decode().split()) == sorted(table), "pf has what the file has")
+    note(sorted(contents(PF_TABLE).decode().split()) == sorted(table), "pf has what the file has")
     for row in ACTORS:
         due, name = getattr(row, mode), peer(row.address)
         if mode == "default":
-            verdict = FOUND if row.address in table else MISSED
+            verdict = "found" if row.address in table else "missed"
         else:       # the report shows ten of the near misses
-            verdict = (BANNED if name in table else LET_OFF if name in let_off else
-                       NEAR if name in near or due == NEAR and len(near) == 10 else QUIET)
+            verdict = ("banned" if name in table else "let off" if name in let_off else "near"
+                       if name in near or due == "near" and len(near) == 10 else "quiet")
         note(verdict == due, "%-7s as %-7s %-21s %s" % (verdict, due, row.address, row.label))
     if mode == "careful":
         strangers = set(table + let_off + near) - {peer(row.address) for row in ACTORS} - set(
@@ -688,7 +462,7 @@ def judge_mask(table):
     found = table.decode().split()
     peers = collections.Counter(peer(row.address) for row in ACTORS)
     alone = [row for row in ACTORS if family(row.address) == 6 and peers[peer(row.address)] == 1]
-    check(alone and all((row.address in found) == (row.careful == BANNED) for row in alone)
+    check(alone and all((row.address in found) == (row.careful == "banned") for row in alone)
           and b"/" not in table, "careful  --mask6 128: every attacker, no honest user, no network")
 
 
@@ -696,12 +470,12 @@ def judge_mail():
     """--mail, through the real sendmail(8) and Postfix, into alice's mailbox."""
     write("/root/table", b"")
     run("/root/logcheck.py", "--no-pf", "-e", "/root/table", "--mail", "alice@example.org")
-    added = set(read("/root/table").decode().split())
+    added = set(contents("/root/table").decode().split())
     subject = b"\nSubject: logcheck on mail: %d added to bruteforce\n" % len(added)
     deadline = time.time() + PATIENCE
-    while subject not in read("/var/mail/alice") and time.time() < deadline:
+    while subject not in contents("/var/mail/alice") and time.time() < deadline:
         time.sleep(0.1)
-    check(names_the_new(read("/var/mail/alice").partition(subject)[2], added),
+    check(names_the_new(contents("/var/mail/alice").partition(subject)[2], added),
           "the letter names 50 of the new ones, and says how many more")
 
 
@@ -711,7 +485,7 @@ def evening(scratch, capture, outside):
     for group in GROUPS:
         let_act(scratch, group, [row for row in ACTORS if row.group == group], outside)
     # all the logs so far as one more folder
-    night = save(scratch + "/evening", read(MAILLOG), read(AUTHLOG))
+    night = save(scratch + "/evening", [contents(path) for path in LOGS])
     judge("default", "-v", "the reference pipeline's", night.read("expected"), "-f /etc/pf.conf")
     judge("careful", "-cv", "the dry run's", night.read("expected-careful"),
           "-t bruteforce -T replace -f %s.logcheck" % ETCFILE)
@@ -721,17 +495,17 @@ def evening(scratch, capture, outside):
         let_act(scratch, "busy", busy_hour(), outside)
 
 
-def inside(scratch, capture, hostname):
+def inside(scratch, capture):
     """The first process of the namespaces: the test and its last line."""
-    os.environ["TZ"] = time_zone(time.time())
-    time.tzset()
+    host.set_zone(time_zone(time.time()))
+    outside = [socket.gethostname(), scratch, host.TOP]
     run("hostname", "mail")
     try:
-        evening(scratch, capture, [hostname, scratch, os.path.dirname(HERE)])
+        evening(scratch, capture, outside)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         check(False, "stopped: %s" % error)
         if os.path.exists(scratch + "/daemons"):
-            sys.stdout.write(read(scratch + "/daemons").decode("utf-8", "replace"))
+            sys.stdout.write(contents(scratch + "/daemons").decode("utf-8", "replace"))
     print("%d passed, %d failed" % (results.count(True), results.count(False)))
     return 0 if all(results) else 1
 
@@ -746,10 +520,10 @@ NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "
 def main():
     parser = argparse.ArgumentParser(usage="e2e.py [--capture DIR]")
     parser.add_argument("--capture", metavar="DIR")
-    parser.add_argument("--inside", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--inside", metavar="SCRATCH", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.inside:
-        return inside(args.inside[0], args.capture, args.inside[1])
+        return inside(args.inside, args.capture)
     if os.getuid():
         print("skipped: not root")
         return 0
@@ -762,7 +536,7 @@ def main():
         except RuntimeError as error:
             print("skipped: %s" % str(error).splitlines()[-1])
             return 0
-        command = [sys.executable, __file__, "--inside", scratch, socket.gethostname()]
+        command = [sys.executable, __file__, "--inside", scratch]
         command += ["--capture", args.capture] if args.capture else []
         status = subprocess.call(NAMESPACES + command, stdin=subprocess.DEVNULL,
                                  timeout=LIMIT * (3 if args.capture else 1))

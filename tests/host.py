@@ -13,6 +13,7 @@ import functools
 import glob
 import gzip  # noqa: F401
 import ipaddress  # noqa: F401
+import itertools
 import lzma  # noqa: F401
 import os
 import re
@@ -81,12 +82,10 @@ class Host:
     @classmethod
     def load(cls, fixture, folder):
         """A copy in a folder of the night in a fixture's folder."""
-        def read(name):
-            with open(os.path.join(fixture, name), "rb") as file:
-                return file.read()
-        now = calendar.timegm(time.strptime(read("now").decode().strip(), "%Y-%m-%d %H:%M:%S"))
-        return cls(folder, read("maillog"), read("authlog"), read("bruteforce"), read("pf-table"),
-                   now)
+        *files, now = [contents(os.path.join(fixture, name)) for name in (
+            "maillog", "authlog", "bruteforce", "pf-table", "now")]
+        return cls(folder, *files, calendar.timegm(
+            time.strptime(now.decode(), "%Y-%m-%d %H:%M:%S\n")))
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -98,8 +97,7 @@ class Host:
             os.chmod(self.path(name), mode)
 
     def read(self, name="bruteforce"):
-        with open(self.path(name), "rb") as file:
-            return file.read()
+        return contents(self.path(name))
 
     def names(self):
         """What is in the folder, but for the stand-ins' notes."""
@@ -107,9 +105,8 @@ class Host:
 
     def pf_calls(self):
         """What pfctl was called with, one str each."""
-        if not os.path.exists(self.path("pf-log")):
-            return []
-        return self.read("pf-log").decode().splitlines()
+        log = self.path("pf-log")
+        return contents(log).decode().splitlines() if os.path.exists(log) else []
 
     def letters(self):
         """What sendmail was given, oldest first: [(its arguments, the letter (bytes))]."""
@@ -168,8 +165,8 @@ class Host:
 
         stdin: bytes, or an open file; prepare: a function that is called before the start, in the
         new process; edit: constants of logcheck that an admin has set otherwise (dict; not for
-        real processes); env: variables. From other threads than the main one,
-        which must not fork, real processes start.
+        real processes); env: variables. From other threads than the main one, which must not
+        fork, real processes start.
         """
         if python or process or script or threading.current_thread() != threading.main_thread():
             assert not edit
@@ -201,30 +198,35 @@ class Host:
         return Begun(pid, out, err)
 
     def start(self, *options, python=None, script=None, flags=("-IS",), cwd=None, prepare=None,
-              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **env):
+              stdin=subprocess.PIPE, stdout=subprocess.PIPE, **env):
         """Start a real process of logcheck.py, which leads a process group. Returns a Popen."""
         return subprocess.Popen(
             [python or sys.executable] + list(flags) + [script or SCRIPT]
             + self.arguments(*options), env=self.environment(**env), cwd=cwd or self.folder,
-            stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=prepare, start_new_session=True)
+            stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, preexec_fn=prepare,
+            start_new_session=True)
 
     def reference(self, pair):
         """The table (bytes) that the pipeline makes with one of pairs(); the host's own stays."""
         _, shell, awk = pair
+        text = self.read()
+        if text and not text.endswith(b"\n"):
+            text += b"\n"  # README, DIFFERENCES: logcheck.py does not glue the next entry to it
         with tempfile.TemporaryDirectory() as folder:
-            table = os.path.join(folder, "bruteforce")
-            with open(table, "wb") as file:
-                text = self.read()
-                # README, DIFFERENCES: logcheck.py does not glue the next entry to such a line
-                file.write(text + b"\n" if text and not text.endswith(b"\n") else text)
-            os.symlink(awk, os.path.join(folder, "awk"))
+            made = Host(folder, None, None, text, None)
+            os.symlink(awk, made.path("awk"))
             subprocess.run(shell + [REFERENCE], check=True, stdin=subprocess.DEVNULL,
                            env=self.environment(
                                PATH=":".join((STANDINS, folder, os.environ["PATH"])),
                                MAILLOG=self.path("maillog"), AUTHLOG=self.path("authlog"),
-                               ETCFILE=table, TMPDIR=folder, PF_LOG=""))
-            with open(table, "rb") as file:
-                return file.read()
+                               ETCFILE=made.path("bruteforce"), TMPDIR=folder, PF_LOG=""))
+            return made.read()
+
+
+def contents(path):
+    """What a file holds (bytes)."""
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def open_stdin(stdin):
@@ -295,19 +297,17 @@ def pythons():
     found = {"%d.%d" % sys.version_info[:2]: sys.executable}
     if "ONE_PYTHON" in os.environ:
         return found
-    places = []
-    for root in (os.environ.get("PYENV_ROOT", ""), os.path.expanduser("~/.pyenv")):
-        places += sorted(glob.glob(os.path.join(root, "versions", "3.*", "bin")))
-    places += os.environ.get("PATH", "").split(":") + ["/usr/bin", "/usr/local/bin"]
-    for place in places:
-        for path in glob.glob(os.path.join(place, "python3.*")):
-            name = re.match(r"python(3\.[0-9]+)\Z", os.path.basename(path))
-            if name and int(name.group(1)[2:]) >= 6 and name.group(1) not in found:
+    root = os.environ.get("PYENV_ROOT") or os.path.expanduser("~/.pyenv")
+    places = sorted(glob.glob(root + "/versions/3.*/bin"))
+    for place in places + os.environ.get("PATH", "").split(":") + ["/usr/bin", "/usr/local/bin"]:
+        for path in glob.glob(place + "/python3.*"):
+            version = os.path.basename(path)[6:]
+            if re.match(r"3\.([6-9]|\d\d)\Z", version) and version not in found:
                 # a shim of a Python that is not there answers with an error
                 done = subprocess.run([path, "-IS", "-c", "import sys; print(sys.executable)"],
                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
                 if done.returncode == 0:
-                    found[name.group(1)] = os.fsdecode(done.stdout.strip())
+                    found[version] = os.fsdecode(done.stdout.strip())
     return dict(sorted(found.items(), key=lambda item: int(item[0][2:])))
 
 
@@ -337,9 +337,6 @@ def without_unloadable(table):
 
 def first_difference(one, other):
     """The first line in which two tables (bytes) differ, or an empty str."""
-    one, other = one.split(b"\n"), other.split(b"\n")
-    for number in range(max(len(one), len(other))):
-        lines = [lines[number] if number < len(lines) else None for lines in (one, other)]
-        if lines[0] != lines[1]:
-            return "line %d: %r, expected %r" % (number + 1, lines[0], lines[1])
-    return ""
+    lines = itertools.zip_longest(one.split(b"\n"), other.split(b"\n"))
+    return next(("line %d: %r, expected %r" % (number, *pair)
+                 for number, pair in enumerate(lines, 1) if pair[0] != pair[1]), "")
