@@ -864,7 +864,8 @@ class Rule:
         self.daemon, self.why, self.template = daemon, why, template
         self.what, self.door, self.witness = (verdict + "//").split("/")[:3]
         self.more, self.what = self.what.endswith("+"), self.what.rstrip("+")
-        self.reason = "%s: %s" % ("postfix" if daemon == "submission" else daemon, why)
+        program = "postfix" if daemon in ("submission", "cleanup") else daemon
+        self.reason = "%s: %s" % (program, why)
 
     def match(self, text, start, end):
         """Compile the template when it is first tried."""
