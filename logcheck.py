@@ -341,7 +341,7 @@ def old_file(path):
         return file.read().split(b"\n"), about
 
 
-# lines of digits and dots that are not one to four numbers up to 255
+# digits and dots that are not one to four numbers up to 255: pf would refuse the whole ruleset
 UNLOADABLE = re.compile(rb"^(?!(?:%s\.){0,3}%s$)[0-9.]+$" % (
     (rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2), re.MULTILINE)
 NOT_LOADED, ALLOWED = "pf could not load it", "allowed"
@@ -422,9 +422,9 @@ class Range(dict):
     """The last days and two hours more, by the clock on the lines. The two hours are for clocks
     set back and for runs that begin later than the night before: nothing is lost.
 
-    {first ten bytes of a line, an hour or an ISO date: whether all lines that begin with it lie in
-    the range: True; False if none does; None if it depends}; first, last: epoch seconds; text: both
-    as (str, str), local time.
+    A dict, looked up for each line: {its first ten bytes, an hour or an ISO date: whether all lines
+    that begin so lie in the range: True; False if none does; None if it depends}. first, last:
+    epoch seconds; text: both as (str, str), local time.
     """
 
     def __init__(self, now, days):
@@ -438,6 +438,7 @@ class Range(dict):
         self.hours = set()
         for second in [*range(max(self.first, now - 366 * 86400), now, 1800), now]:
             self.hours |= hour_names(time.localtime(second))
+        # the first and the last hour, in which minutes decide
         self.edges = [hour_names(when) if days < 365 else () for when in (start, at)]
         # ISO stamps may be of another zone, up to a day away
         self.dates = tuple(time.strftime("%Y-%m-%d", time.localtime(second)).encode()
@@ -557,15 +558,17 @@ def attempt(path):
 # nothing that a client types can move that place: before typed text all is fixed; after it, up to
 # the end, stand the daemon's own words. (sshd cuts a message at 500 bytes, so <USER> is shorter
 # than that.) Rules are tried in this order, and the first that matches ends the search unless its
-# verdict has a "+". A log is searched for their literal beginnings, or for all that stands before
-# a "~".
+# verdict has a "+". A log is searched for their literal beginnings; where many other messages begin
+# so, too, for all that stands before a "~". tests/rules.txt has lines for each, with their sources.
 #
-# A verdict is WHAT/DOOR/WITNESS, weighed by weigh(). Against the peer: SURE; FAIL; LEFT (an unknown
-# client leaves Postfix without login and delivery); REJECT. For it: LOGIN; DELIVERED; PUTOFF (a
-# 4xx of ours) takes back one LEFT, DOWN (our login service is) one FAIL, UNDONE (a message that is
-# refused when its text comes) one DELIVERED. PEER names the address of a session that later lines
-# go by, END ends it. <N> is a number of attempts that the line states. Postfix' rules hold for
-# submission and smtps too, whose door is "submission"; those whose door is "port 25" do not.
+# A verdict is WHAT/DOOR/WITNESS, weighed by weigh(): what was told, where the peer knocked, and
+# which of the lines that one attempt makes the daemon write tells it. Against the peer: SURE; FAIL;
+# LEFT (an unknown client leaves Postfix without login and delivery); REJECT. For it: LOGIN;
+# DELIVERED; PUTOFF (a 4xx of ours) takes back one LEFT, DOWN (our login service is) one FAIL,
+# UNDONE (a message that is refused when its text comes) one DELIVERED. NOTHING is no evidence. PEER
+# names the address of a session that later lines go by, END ends it. <N> is a number of attempts
+# that the line states. Postfix' rules hold for submission and smtps too, whose door is
+# "submission"; those whose door is "port 25" do not.
 RULES = r"""
 sshd
 SURE/ssh/user        unknown user  {Invalid|Illegal} user <NAME> from <PEER><PRE>
@@ -576,6 +579,7 @@ SURE/ssh/postponed   unknown user  Postponed <WORD> for {invalid|illegal} user <
     <PEER><SSH2><KEY>
 SURE/ssh/failed      root failed  Failed <PASSWORD> for root from <PEER><SSH2>
 FAIL/ssh/failed      failed password  Failed <PASSWORD> for <USER> from <PEER><SSH2>
+# typed on both sides: no blank in the name
 SURE/ssh/failed      unknown user  Failed hostbased for invalid user <WORD> from
     <PEER><SSH2><CLIENTUSER>
 FAIL/ssh/failed      failed hostbased  Failed hostbased for <WORD> from <PEER><SSH2><CLIENTUSER>
@@ -618,6 +622,7 @@ FAIL/ssh/end         nothing in common  Unable to negotiate with <PEER>: <ANY>
 FAIL/ssh/end         nothing in common  Protocol major versions differ for <PEER>: <ANY>
 SURE/ssh/end         probed  {probed|scanned|Connection} from <PEER> with <ANY>
 SURE/ssh/end         refused by hosts.deny  refused connect from {<WORD> (|}<IP>{)|}
+# 13: cancelled; 14: no more methods
 FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}{13|14}:~ <ANY>
 FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}<CODE>:<BYUSER>~
     <ANY>{ [preauth]|: Auth fail|: Auth cancel}
@@ -627,6 +632,7 @@ FAIL/ssh/end         left before a login  {Connection closed by|Connection reset
     from} authenticating{ |}user <USER> <PEER><PRE>
 FAIL/ssh/end         left before a login  {Connection closed by|Connection reset by|Disconnected
     from} <IP>~{ port <DIGITS>|} [preauth]
+# so ends a session that breaks off, too: then there was a login
 FAIL/ssh/end         left before a login  Connection {closed|reset} by <IP> port <DIGITS>
 SURE/ssh/end         broken protocol  Connection {from|to} {invalid user <USER> |authenticating user
     root |}<PEER>: <BROKEN> [preauth]
@@ -696,8 +702,8 @@ REJECT/smtp/reject   rejected message  milter-reject: END-OF-MESSAGE from <HOST>
 
 dovecot
 LOGIN/login/login    login  {Login|Logged in}: user=<<ACCOUNT>>, <RIP>
-LOGIN/login/login    login  proxy(<ACCOUNT>): {s|S}tarted proxying to <SERVER>: user=<<ACCOUNT>>,
-    <RIP>
+LOGIN/login/login    login  proxy(<PROXIED>{,<TOKEN>|}): {s|S}tarted proxying to <SERVER>:
+    user=<<AGAIN>>, <RIP>
 SURE+/login/login    abuse of the protocol  {Disconnected|Login aborted}{: Disconnected|}: Too many
     {invalid|bad} commands{.|}<NOTES>: <WHO>
 FAIL/login/login     failed login  {Disconnected|Aborted login|Login aborted|Connection
@@ -730,6 +736,7 @@ SURE/smtp/abuse      abuse of the protocol  smtp {event=|}failed-command <AH>com
     result="500<ANY>
 SURE/smtp/abuse      abuse of the protocol  smtp {event=|}bad-input <AH>result="500<ANY>Pipelining
     not supported<ANY>
+# 5.x
 PEER                 session  New session <ID> from host <WORD> [{IPv6:|}<IP>]
 END                  session  Closing session <ID><ANY>
 LOGIN/smtp/auth      login  Accepted authentication for user <TOKEN> on session <ID>
@@ -751,7 +758,7 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<NAME>": rb".{0,400}", "<USER>": rb".{0,300}",  # typed; sshd makes up to four bytes of one
     "<SHY>": rb"[^:]{0,300}", "<WORD>": rb"\S{1,100}", "<TOKEN>": rb"\S*", "<DIGITS>": rb"\d{1,6}",
     "<CODE>": rb"\d{1,3}", "<BYUSER>": rb"(?! disconnected by user$)",
-    "<PLAIN>": rb"[\w ,.:'/()-]{1,99}",  # the daemon's own words
+    "<PLAIN>": rb"[\w ,.:'/()-]{1,99}",  # the daemon's own words, where none are typed
     "<N>": rb"(?P<n>\d{1,6})",
     "<ID>": rb"(?P<session>[0-9a-f]{16})",
     # sshd
@@ -784,7 +791,7 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
               rb"[Gg]eneric failure|Temporary).*",
     # the client has logged in; a line that was cut short may end in typed text
     "<LOGGEDIN>": rb".{0,500} helo=<[^<> ]{0,100}> sasl_method=\S{1,40} sasl_username="
-                  rb"(?!.* helo=<).{1,100}",
+                  rb"(?!.* helo=<).{0,99}[^>]",
     "<REFUSED>": rb"(?:5(?!52)\d\d |454 4\.7\.1 |450 (?:4\.1\.1 |).{0,300}?: Recipient address "
                  rb"rejected: (?:User unknown|undeliverable address)).*",
     # Dovecot: the last rip= is its own, the name before it is typed
@@ -804,6 +811,7 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<LOGIN>": rb"(?:(?!\): ).){0,80}",
     "<SESSION>": rb"(?:,sasl:[\w-]+|)(?:,master|)(?:,<[^<>()]*>|)",
     "<SESSIONS>": rb"(?:<[^<>()]*>){0,2}",
+    "<PROXIED>": rb"(?P<user>[^<>]{0,100}?)", "<AGAIN>": rb"(?P=user)",
     "<SERVER>": rb"[\w ,.:<>()\[\]-]{1,200}?",
     "<REQUEST>": rb"(?:request \[\d+\]: |)(?:(?:Info|Error): |)(?:[\w-]+: |)",
     "<OUTOFORDER>": rb"<REQUEST>(?:Password query failed|ldap_bind\(\) failed|"
@@ -880,7 +888,7 @@ def rules():
     """
     found = []
     for paragraph in RULES.strip().split("\n\n"):
-        daemon, *rows = paragraph.replace("\n    ", " ").split("\n")
+        daemon, *rows = re.sub("\n#.*", "", paragraph).replace("\n    ", " ").split("\n")
         for verdict, why, template in (re.split("  +", row, maxsplit=2) for row in rows):
             if "/submission/" not in verdict:
                 found.append(Rule(daemon, verdict.replace("port 25", "smtp"), why, template))
@@ -903,8 +911,8 @@ def expand(template):
 
 
 def beginnings(template):
-    """How a message of a template (str) may begin: {literal text (bytes): the pattern (bytes) that
-    must follow for the message to be looked at}, the latter if the template has a "~" in it.
+    """How a message of a template (str) may begin ("{a|b} c<X>": a c, b c): {literal text (bytes):
+    the pattern (bytes) that must follow for the message to be looked at, up to a "~", if any}.
     """
     found, rest = {b""}, template
     for piece in re.findall(r"\{[^<{}]*\}|[^<{}|]+|.", template):
@@ -993,6 +1001,9 @@ class Court:
                 break
         else:
             return False
+        if (text.endswith(b": File name too long", begin, end)
+                and b" error: " in text[start:begin]):
+            return False  # it begins with the name of a socket, which sshd's users type
         if head["times"]:
             times, end = times * int(head["times"]), text.rfind(b"]", end - 1, end)
         heard = False
@@ -1199,7 +1210,7 @@ OPTIONS = (
      "standard input, and .gz, .bz2 and .xz are unpacked" % AUTHLOG),
     ("-e --etcfile FILE", file_name, "the file that holds the table; " + ETCFILE),
     ("-f --pf-conf FILE", file_name, "the ruleset for pf to load; " + PF_CONF),
-    ("-t --table NAME", str, "pf's table; " + TABLE),
+    ("-t --table NAME", checked("a name", bool), "pf's table; " + TABLE),
     ("-d --days N", number(1, 99999), "look at the last N days; %d" % DAYS),
     ("-n --dry-run", None, "print the new table; write, load and mail nothing"),
     ("-v --verbose", None, "report on stderr what was read, found, let off and left out"),

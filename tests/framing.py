@@ -12,6 +12,7 @@ import time
 from host import HERE, NOW, logcheck
 
 PEER, FRAMED = "192.0.2.1", "203.0.113.9"
+LONGEST = "2001:db8:1111:2222:3333:4444:5555:6666"  # as an address can be, to reach a line's cut
 SSHD_LINE = 500  # bytes: the most that sshd logs
 FOR = {"login", "delivered", "putoff", "down"}  # what speaks for a peer
 HEAD = b"Apr  8 12:00:00 mail %s: %s"
@@ -98,6 +99,8 @@ def typed(rng, field):
         text += rng.choice(PIECES)
     if rng.random() < 0.2:
         text = "\0" * rng.randint(1, 120) + text  # four bytes each in sshd's log: aims at its cut
+    if rng.random() < 0.1:
+        text = text.replace(FRAMED, LONGEST)
     if field == "helo":
         return re.sub(r'[ <>()\\";@]', "?", text)[:200]  # smtpd.c: neuter()
     if field == "word":
