@@ -972,9 +972,9 @@ class Court:
 
     def hear(self, block, tally):
         """Take the evidence in a block (bytes) of whole lines, and count it in the tally."""
-        days, end = self.days, 0
-        if days[block[:10]] or any(days[begin] is not False
-                                   for begin in {line[:10] for line in block.split(b"\n")}):
+        inside, end = self.days, 0
+        if inside[block[:10]] or any(inside[begin] is not False
+                                     for begin in {line[:10] for line in block.split(b"\n")}):
             repeats = b"last message repeated " in block
             for hit in self.search_repeats(block) if repeats else self.search(block):
                 at = hit.start()
@@ -985,7 +985,7 @@ class Court:
                 if end < 0:
                     end = len(block)
                 tally.suspicious += 1
-                if days[block[start:start + 10]] or days.holds(block[start:end]):
+                if inside[block[start:start + 10]] or inside.holds(block[start:end]):
                     tally.in_range += (self.testify(block, start, end, hit) if hit["begin"]
                                        else self.repeat(block, start, end))
         self.before = (self.before + b"\n" + block[-NEAR:])[-NEAR:]
@@ -1059,7 +1059,7 @@ class Court:
             self.cases[logged] = self.evidence.setdefault(peer, {}) if peer else {}
         case = self.cases[logged]
         if line and rule not in case:
-            self.first.setdefault((canonical(logged, self.options.mask6), rule), line)
+            self.first[canonical(logged, self.options.mask6), rule] = line
         case[rule] = case.get(rule, 0) + times
 
     def judge(self, night):
