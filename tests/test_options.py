@@ -384,7 +384,8 @@ def small(host):
                + b"Apr  8 13:00:00 mail sshd[2]: Invalid user \x1b[2Jinvalid\0 from 192.0.2.9 port "
                b"22\n" + b"".join((ATTACK % address).replace(b"Failed", verb) * times
                                   for address, times in ((b"192.0.2.11", 1), (b"192.0.2.13", 2))
-                                  for verb in (b"Failed", b"Accepted")) + ATTACK.replace(b"root", b"bob") % b"192.0.2.12")
+                                  for verb in (b"Failed", b"Accepted"))
+               + ATTACK.replace(b"root", b"bob") % b"192.0.2.12")
     host.write("maillog.0.gz", gzip.compress((MAIL % b"203.0.113.8").replace(STAMP, old)
                                              + (MAIL % b"203.0.113.2").replace(STAMP, early)))
     host.write("authlog.0", (ATTACK % b"192.0.2.1").replace(STAMP, early))

@@ -98,8 +98,8 @@ def test_forgive(host, mode):
 
 @pytest.mark.parametrize("wanted, fails, said", [
     ("192.0.2.9", None, ["nothing of it is there"]),
-    ("10.9.9.9", None, ["cannot be taken out of the network 10.0.0.0/8", "nothing of it is there"]),
-    ("10.128.0.0/9", None, ["cannot be taken out of the network 10.0.0.0/8", "nothing of it is there"]),
+    ("10.9.9.9", None, ["out of the network 10.0.0.0/8", "nothing of it is there"]),
+    ("10.128.0.0/9", None, ["out of the network 10.0.0.0/8", "nothing of it is there"]),
     ("192.0.2.1", "show", [REFUSAL]), ("192.0.2.1", "delete", [REFUSAL])])
 def test_forgive_fails(host, mode, wanted, fails, said):
     host.write("bruteforce", b"10.0.0.0/8\n192.0.2.1\n")
