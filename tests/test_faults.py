@@ -6,6 +6,7 @@ system call), disks are full, rivals run, logs move, programs hang, signals come
 prepared the ground. watch.py has what most tests use.
 """
 import contextlib
+import errno
 import fcntl
 import glob
 import gzip
@@ -241,6 +242,13 @@ def test_mode_and_owner_stay(host, mode, umask):
     check(host, host.run(prepare=lambda: os.umask(umask)))
     face = os.stat(path)
     assert (stat.S_IMODE(face.st_mode), face.st_uid, face.st_gid) == (mode,) + owner
+
+
+def test_owner_that_cannot_be_kept(host):
+    def refuse():
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+    end = host.run(prepare=lambda: when(host, "fchown", host.path(TEMPORARY), refuse))
+    check(host, end, BEFORE, words="cannot keep its owner and group: ")
 
 
 @pytest.mark.parametrize("umask", (0, 0o022, 0o027, 0o077))
