@@ -126,7 +126,7 @@ LIMITS = [
      "pf can hold 25105 entries: 5 of the new ones are left out; set limit table-entries "),
     ((DEFAULT,), 25105, 25000, 100, True, 10, 10,
      "a reload needs room for 50110 entries and pf has 25105: set limit table-entries 200000 "),
-    ((DEFAULT, CAREFUL), 50000, 25000, 0, True, 0, 0, ""),
+    ((DEFAULT, CAREFUL), 50002, 25001, 0, True, 0, 0, ""),
     # it is not asked for a small table, and not to know it does not hold up the rest of the work
     ((DEFAULT, CAREFUL), None, 24990, 0, False, 10, 10, ""),
     ((DEFAULT, CAREFUL), None, 24991, 0, False, 10, 10, REFUSAL)]
