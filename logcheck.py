@@ -53,7 +53,7 @@ COUNT = 5  # careful mode: failures that make an attacker
 MASK6 = 64  # careful mode: bits of an IPv6 network that is judged as one peer
 WAIT = 60  # seconds to wait for another run, or for somebody to write to a log that is a FIFO
 PATIENCE = 300  # seconds that pfctl or sendmail may take
-BLOCK = 256 * 1024  # bytes read at a time
+BLOCK = 64 * 1024  # bytes read at a time: more take a tenth longer
 LONGEST = 1024 * 1024  # bytes of a line that are looked at
 
 VERSION = "logcheck.py 2.0"

@@ -449,12 +449,11 @@ def test_report_is_the_same_twice(small, mode):
 # A terminal
 
 def on_terminal(host, *options, **how):
-    """Run logcheck.py with stderr on a terminal, and blocks so small that progress is told each
-    megabyte. Returns its exit code and what stood last in the terminal's lines (list of bytes).
+    """Run logcheck.py with stderr on a terminal. Returns its exit code and what stood last in the
+    terminal's lines (list of bytes).
     """
     controller, terminal = pty.openpty()
-    code = host.run(*options, prepare=lambda: os.dup2(terminal, 2), edit={"BLOCK": 1 << 16},
-                    **how).returncode
+    code = host.run(*options, prepare=lambda: os.dup2(terminal, 2), **how).returncode
     os.close(terminal)
     seen = data = b"\r\x1b[K"
     with contextlib.suppress(OSError):  # so Linux says that the other side is closed
