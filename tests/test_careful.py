@@ -180,13 +180,13 @@ def test_typed_text_is_no_line_that_syslogd_repeats(host, typed):
 
 
 @pytest.mark.parametrize("between", (0, 1, 40000))
-@pytest.mark.parametrize("before", range(1000, 1016))
+@pytest.mark.parametrize("before", range(1016, 1032))
 def test_syslogd_repeats_count_from_block_to_block(host, before, between):
     """The border of a block comes before, in and behind the lines; a sparse log, so that few of its
     lines are looked at.
     """
-    other = STAMP + b" mail cron[2]: " + b"x" * 34 + b"\n"
-    assert len(other) * 1004 < logcheck.BLOCK < len(other) * 1012
+    other = STAMP + b" mail cron[2]: " + b"x" * 33 + b"\n"
+    assert len(other) * 1024 == logcheck.BLOCK
     host.write("authlog", other * before + FAILED % b"198.51.100.9"
                + other * between + STAMP + b" mail last message repeated 4 times\n" + other * 4000)
     code, out, _ = host.run("-cn", "--no-pf", *["-v"] * (before % 2))
