@@ -638,7 +638,7 @@ FAIL/ssh/end         left before a login  Connection {closed|reset} by <IP> port
 SURE/ssh/end         broken protocol  Connection {from|to} {invalid user <USER> |authenticating user
     root |}<PEER>: <BROKEN> [preauth]
 FAIL/ssh/end         left before a login  Connection {from|to} <PEER>: {Connection reset by peer|DH
-    GEX group out of range|error in libcrypto|incorrect signature}<PRE>
+    GEX group out of range}<PRE>
 FAIL/ssh/end         timeout before a login  Timeout before authentication for {connection from
     |}<IP>{ port <DIGITS>| to <WORD>, pid = <ANY>|}
 FAIL/ssh/penalty     penalty  srclimit_penalise: {ipv4: new |ipv6: new |}<IP>/{32|128}{:|} <PLAIN>
@@ -776,7 +776,7 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<BROKEN>": rb"(?:message authentication code incorrect|Connection corrupted|invalid format|"
                 rb"incomplete message|unexpected [\w ]+|[\w ]+ is (?:too large|negative)|"
                 rb"invalid elliptic curve[\w ]*|[Ii]nvalid argument|[Pp]rotocol error|"
-                rb"unknown or unsupported key type)",
+                rb"unknown or unsupported key type|error in libcrypto|incorrect signature)",
     "<PAM>": rb"logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*",
     "<WHOM>": rb"(?:user=.*|)",
     # Postfix; it allows no other bytes in a host's name
