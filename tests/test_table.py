@@ -159,7 +159,7 @@ def test_limit(host, mode, limit, old, expire, in_pf, new, kept, said):
 @pytest.mark.parametrize("case, took, said", [
     ("good", "pf has it", ""), ("dry", "dry run, nothing written", ""),
     ("no-pf", "pf was not asked", ""), ("show", "pf has it", REFUSAL),
-    ("unwritable", "NOT written", "Is a directory"),
+    ("unwritable", "NOT written", "bruteforce.logcheck is in the way: Is a directory"),
     ("refuses", "pf did NOT take it: ", REFUSAL),
     ("limit", "pf did NOT take it: ", "Cannot allocate memory"),
     ("name", "pf did NOT take it: ", "address found for host.example")])
