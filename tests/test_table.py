@@ -118,7 +118,8 @@ LIMITS = [
     # whether pf holds them; new ones, and how many of these are kept; what is said
     ((DEFAULT, CAREFUL), 25104, 25100, 0, False, 10, 4, "pf can hold 25104 entries: 6 of the new "
      "ones are left out; set limit table-entries 200000 in pf.conf"),
-    ((DEFAULT,), 25100, 25100, 0, False, 1, 0, "25100 entries: 1 of the new ones are left out"),
+    ((DEFAULT,), 41000, 41000, 0, False, 1, 0,
+     "41000 entries: 1 of the new ones are left out; set limit table-entries 200000 in pf.conf"),
     ((DEFAULT, CAREFUL), 25050, 25100, 0, False, 1, 0,
      "25101 entries, and pf can hold 25050: nothing written; set limit table-entries 200000 "),
     # a replacement needs room for what goes and what comes, a reload for all before and after
