@@ -263,6 +263,17 @@ def test_names_of_rotated_logs(host, suffix):
     assert err == "logcheck: %s: No such file or directory\n" % host.path("authlog")
 
 
+@pytest.mark.parametrize("suffix", [".0.zst", ".1.Z"])
+def test_rotated_log_that_cannot_be_unpacked_is_said(host, suffix):
+    host.write("authlog", INVALID % b"192.0.2.7")
+    host.write("authlog" + suffix, b"(packed)")
+    assert host.run("-cn", "--no-pf") == (
+        1, b"192.0.2.7\n", "logcheck: %s: cannot be unpacked: it is not read\n"
+        % host.path("authlog" + suffix))
+    os.utime(host.path("authlog" + suffix), (NOW - 99 * 3600,) * 2)  # before the range
+    assert careful(host) == ["192.0.2.7"]
+
+
 def test_other_names_are_no_logs(host):
     for name in ("authlog.bak", "authlog.0.tmp", "authlogx.0", "authlog0", "authlog.old",
                  "xauthlog.0"):

@@ -46,6 +46,11 @@ def test_success_is_silent(host, version):
     # letters in one word, as README's -cv, and no names cut short
     assert host.run("-cn", python=version and PYTHONS[version]) == (0, TABLE, "")
     assert host.run("--care", python=version and PYTHONS[version]).returncode == 2
+    # zones, which Pythons read differently
+    host.write("allow", b"fe80::1\n")
+    host.write("bruteforce", OLD + b"fe80::1%em0\n")
+    assert host.run("-n", "-w", host.path("allow"), python=version and PYTHONS[version]) == (
+        0, TABLE, "")
 
 
 BAD = (b"999.1.1.1", b"9.9.9.91.1.1.1", b"10..1.1", b".", b"1.2.3.256", b"1.2.3.4.", b"256",
