@@ -666,6 +666,7 @@ FAIL/smtp/auth       failed login  disconnect from <HOST><COMMANDS> auth=~0/<N>{
 LOGIN+/smtp/client   login  client=<HOST>, sasl_method=<WORD>, sasl_username=<ANY>
 DELIVERED/smtp/client  delivery  client=<HOST>{, <ANY>|}
 FAIL+/smtp/SASL      failed login  warning: <HOST>: SASL <ANY> authentication failed<ANY>
+# Dovecot tells of it, too (below): another witness of the same
 DOWN/auth/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed: <DOWN>
 FAIL/smtp/rate       too many logins  warning: AUTH command rate limit exceeded: <DIGITS> from
     <HOST> for service <WORD>
@@ -766,8 +767,7 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<BANNER>": rb"(?!.{463}).*",  # typed; 463 bytes and its literal beginning make 500
     "<PEER>": rb"<IP>(?: port \d{1,5}|)",  # since OpenSSH 7
     "<PRE>": rb"(?: \[preauth\]|)",  # since OpenSSH 5.9
-    "<SSH2>": rb"(?: ssh\d|)(?: via [\da-fA-F.:]{2,45}|) *",  # FreeBSD: via its own address
-    "<VIA>": rb"(?: via [\da-fA-F.:]{2,45}|) *",
+    "<SSH2>": rb"(?: ssh\d|)<VIA>", "<VIA>": rb"(?: via [\da-fA-F.:]{2,45}|) *",  # FreeBSD's own
     "<KEY>": rb"(?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60}|)",
     "<MORE>": rb"(?:: .*|)", "<CLIENTUSER>": rb"(?:: (?!.* from ).*|)",
     "<ACCOUNT>": rb"[^<>]{0,100}?",  # of a real user: not typed
@@ -780,8 +780,7 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<PAM>": rb"logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*",
     "<WHOM>": rb"(?:user=.*|)",
     # Postfix; it allows no other bytes in a host's name
-    "<HOST>": rb"[\w.-]*\[<IP>\](?::\d{1,5}|)",
-    "<CLIENT>": rb"\[<IP>\](?::\d{1,5}|)",
+    "<HOST>": rb"[\w.-]*<CLIENT>", "<CLIENT>": rb"\[<IP>\](?::\d{1,5}|)",
     "<IDLE>": rb"(?!.* (?:auth|data|bdat)=[1-9])(?: .*|)",
     "<COMMANDS>": rb"(?: (?:helo|ehlo|xclient|xforward|starttls)=\S+)*",
     "<DONE>": rb"[1-9]\S*(?: .*|)",
@@ -824,12 +823,13 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
                 rb"[\w ]*(?: \([^()]*\)|)(?: \((?:SHA1 of |)given password: (?!.*\): ).*\)|)",
     # OpenSMTPD
     "<AH>": rb"(?: ?address=\[?<IP>\]? host=\S+ ?|)",
-    "<AUTHCMD>": rb"(?i:auth)", "<RCPTCMD>": rb"(?:(?i:rcpt to|mail from):)",
+    "<AUTHCMD>": rb"(?i:auth)", "<RCPTCMD>": rb"(?i:rcpt to|mail from):",
     "<NOSMTP>": rb"(?:(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT) |Host:|User-Agent:|\\)",
 }
 
 # {daemon: (its program's name, what may stand between that and a message's beginning)}. Postfix
-# for our own users' clients, at submission and smtps, counts as a daemon of its own.
+# for our own users' clients, at submission and smtps, counts as a daemon of its own; so does
+# cleanup, which quotes messages: what smtpd may say would be typed there.
 DAEMONS = {
     "sshd": (rb"sshd(?:-session|-auth|)(?:\(pam_unix\)|)",
              rb"(?:(?:error|fatal): |)(?:|[\w./@~+-]{1,200}(?::\d{1,6}|): )"),
@@ -940,11 +940,15 @@ def by_beginning():
              for daemon, (program, before) in DAEMONS.items()]
     rows = [(rule, beginnings(rule.template)) for rule in rules()]
     found, letters = {}, {}
+    # in reverse order a longer beginning comes before the shorter one that it begins with
     for begin, follows in sorted({item for _, begins in rows for item in begins.items()},
                                  reverse=True):
+        found[begin] = []
         fitting = [rule for rule, begins in rows if any(map(begin.startswith, begins))]
-        found[begin] = [(head, [rule for rule in fitting if rule.daemon == daemon])
-                        for daemon, head in heads if daemon in {rule.daemon for rule in fitting}]
+        for daemon, head in heads:
+            its_own = [rule for rule in fitting if rule.daemon == daemon]
+            if its_own:
+                found[begin].append((head, its_own))
         letters.setdefault(begin[:1], []).append(
             re.escape(begin[1:]) + (b"(?=%s)" % follows if follows else b""))
     # sorted by their first letters, the search for them takes two thirds of the time
@@ -966,18 +970,18 @@ class Court:
         self.keep_lines = options.verbose or options.mail
         self.evidence, self.cases, self.first = {}, {}, {}
         self.sessions, self.before = {}, b""
-        self.rules, words = by_beginning()
-        self.search = re.compile(words, re.MULTILINE).finditer
-        self.search_repeats = re.compile(
-            words + b"|last message repeated ", re.MULTILINE).finditer
+        self.rules, self.words = by_beginning()
+        self.search = re.compile(self.words, re.MULTILINE).finditer
 
     def hear(self, block, tally):
         """Take the evidence in a block (bytes) of whole lines, and count it in the tally."""
         inside, end = self.days, 0
         if inside[block[:10]] or any(inside[begin] is not False
                                      for begin in {line[:10] for line in block.split(b"\n")}):
-            repeats = b"last message repeated " in block
-            for hit in self.search_repeats(block) if repeats else self.search(block):
+            search = self.search
+            if b"last message repeated " in block:  # compiled once, which takes milliseconds
+                search = re.compile(self.words + b"|last message repeated ", re.MULTILINE).finditer
+            for hit in search(block):
                 at = hit.start()
                 if at < end:
                     continue  # text typed by a client, behind a beginning

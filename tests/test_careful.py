@@ -65,8 +65,11 @@ def test_every_rule_has_a_line(monkeypatch):
 
     court = Court()
     before, table = verdicts(court), logcheck.RULES
-    for row in re.findall(r"\n(\S+  .*(?:\n    .*)*)", table):
-        if re.split("  +", row.replace("\n    ", " "), maxsplit=2)[2] not in court.decided:
+    rows = {row: re.split("  +", row.replace("\n    ", " "), maxsplit=2)[2]
+            for row in re.findall(r"\n([A-Z].*?  .*(?:\n    .*)*)", table)}
+    assert set(rows.values()) == {rule.template for rule in logcheck.rules()}
+    for row, template in rows.items():
+        if template not in court.decided:
             monkeypatch.setattr(logcheck, "RULES", table.replace(row + "\n", ""))
             assert verdicts(Court()) != before, row
 
