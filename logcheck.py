@@ -160,21 +160,16 @@ def time_range(now, days):
         for second in (now - days * 86400, now))
 
 
+MAIL_WORDS = rb"disconnect from unknown"
+AUTH_WORDS = rb"root|invalid|by [0-9]|identification"
+
+
 def mail_suspects(block, start, end, _):
     """`awk '$0>=from&&$0<=to' | grep "disconnect from unknown" | grep -v auth=1`.
 
-    Looking for the words is faster than splitting a block (bytes). Returns how many lines hold
-    them, and those from start to end (list of bytes).
+    Returns how many lines of a block (bytes) match, and those from start to end (list of bytes).
     """
-    words, lines = b"disconnect from unknown", []
-    at = block.find(words)
-    while at >= 0:
-        line_end = block.find(b"\n", at)
-        if line_end < 0:
-            line_end = len(block)
-        lines.append(block[block.rfind(b"\n", 0, at) + 1:line_end])
-        at = block.find(words, line_end)
-    lines = [line for line in lines if b"auth=1" not in line]
+    lines = [line for line in grep(MAIL_WORDS, block) if b"auth=1" not in line]
     return len(lines), in_range(lines, start, end)
 
 
@@ -184,16 +179,21 @@ def auth_suspects(block, start, end, count):
     Few lines of a block (bytes) are left after the range, so it comes first. Returns how many
     lines match, in range or not (counted only if count is true), and those from start to end.
     """
-    lines = block.split(b"\n")
-    return len(suspicious(lines)) if count else 0, suspicious(in_range(lines, start, end))
+    lines = in_range(block.split(b"\n"), start, end)
+    return len(grep(AUTH_WORDS, block)) if count else 0, grep(AUTH_WORDS, b"\n".join(lines))
 
 
-def suspicious(lines):
-    """`grep -E "root|invalid|by [0-9]|identification"` (list of bytes)."""
-    return list(filter(SUSPICIOUS.search, lines))
+def grep(words, text):
+    """`grep -E`: the lines of a text (bytes) that hold one of the words (a|b|c), in order. Looked
+    for one after another they are found three times as fast as all at once.
+    """
+    ends = {}  # {where a line begins: where it ends}
+    for word in words.split(b"|"):
+        for hit in re.finditer(word + b".*", text):
+            ends[text.rfind(b"\n", 0, hit.start()) + 1] = hit.end()
+    return [text[start:ends[start]] for start in sorted(ends)]
 
 
-SUSPICIOUS = re.compile(rb"root|invalid|by [0-9]|identification")
 # starts with a plain class: the search then leaps from digit to digit, four times as fast
 ADDRESS = re.compile(rb"[0-9][0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
 SYSLOG_STAMP = re.compile(rb"[A-Z][a-z][a-z] [ 0-3][0-9] [ 0-2][0-9]:[0-9][0-9]:[0-9][0-9]")
@@ -1718,7 +1718,7 @@ def explain(lines, findings):
     for line in lines:
         for address in addresses([line]):
             if address not in findings:
-                words = re.search(b"disconnect from unknown|" + SUSPICIOUS.pattern, line)
+                words = re.search(MAIL_WORDS + b"|" + AUTH_WORDS, line)
                 findings[address] = 0, 'matches "%s"' % words.group().decode(), line
             hits, why, first = findings[address]
             findings[address] = hits + 1, why, first
