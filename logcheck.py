@@ -854,7 +854,7 @@ STAMP_AND_HOST = (rb"(?:[A-Z].{14}(?:\.\d{1,6}|)|[\d-]{10}[T ]\S+) (?:<[\w.]+> |
 SOLARIS = rb"\[ID \d{1,9} [\w.]{1,30}\] "
 RSYSLOG = rb"message repeated (?P<times>\d{1,6}) times: \[ "
 # what stands before a beginning and matters: OpenSMTPD's session, a number of attempts
-LEAD = rb"(?P<lead>(?P<session>[0-9a-f]{16}) |(?P<n>\d{1,6}) (?=more auth)|)"
+LEAD = rb"(?:(?P<session>[0-9a-f]{16}) |(?P<n>\d{1,6}) |)"
 HOST = re.compile(STAMP_AND_HOST)
 REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\]|): |(?P<tag>\S{1,60}: |))"
                       rb"last message repeated (?P<times>\d{1,6}) times?")
@@ -866,7 +866,7 @@ GUESSED = 1000  # failures for each login from which on somebody has guessed a p
 class Rule:
     """A row of RULES. The verdict as what, door and witness; more: whether further rules are tried;
     match: takes a log's text (bytes), and where in it the message begins and ends (int);
-    fields: the names of its groups, known after the first match.
+    counted: whether it has an <N>, known after the first match.
     """
 
     def __init__(self, daemon, verdict, why, template):
@@ -879,7 +879,7 @@ class Rule:
     def match(self, text, start, end):
         """Compile the template when it is first tried."""
         pattern = re.compile(expand(self.template) + rb"\r?", re.DOTALL)
-        self.match, self.fields = pattern.fullmatch, pattern.groupindex
+        self.match, self.counted = pattern.fullmatch, "n" in pattern.groupindex
         return self.match(text, start, end)
 
 
@@ -933,10 +933,10 @@ def unnamed(pattern):
 def by_beginning():
     """What a log is searched for, and what is tried where it is found, both from RULES. Returns
     {beginning of a message (bytes): [(matcher of all before it in a line, [Rule])]} and a pattern
-    (bytes) with the groups of LEAD and "begin".
+    (bytes) of a beginning, its group "begin".
     """
-    heads = [(daemon, re.compile(rb"%s%s(?:\[\d+\]|): (?:%s|)(?:%s|)%s" % (
-        STAMP_AND_HOST, program, SOLARIS, RSYSLOG, before)).fullmatch)
+    heads = [(daemon, re.compile(rb"%s%s(?:\[\d+\]|): (?:%s|)(?:%s|)%s%s" % (
+        STAMP_AND_HOST, program, SOLARIS, RSYSLOG, before, LEAD)).fullmatch)
              for daemon, (program, before) in DAEMONS.items()]
     rows = [(rule, beginnings(rule.template)) for rule in rules()]
     found, letters = {}, {}
@@ -954,7 +954,8 @@ def by_beginning():
     # sorted by their first letters, the search for them takes two thirds of the time
     words = b"|".join(b"%s(?:%s)" % (re.escape(letter), b"|".join(rest))
                       for letter, rest in sorted(letters.items()))
-    return found, b": (?:%s|%s|)%s(?P<begin>%s)" % (SOLARIS, unnamed(RSYSLOG), LEAD, words)
+    return found, b": (?:%s|%s|)%s(?P<begin>%s)" % (
+        SOLARIS, unnamed(RSYSLOG), unnamed(LEAD), words)
 
 
 class Court:
@@ -971,24 +972,19 @@ class Court:
         self.evidence, self.cases, self.first = {}, {}, {}
         self.sessions, self.before = {}, b""
         self.rules, self.words = by_beginning()
-        self.search = re.compile(self.words, re.MULTILINE).finditer
+        self.search = re.compile(self.words + b".*", re.MULTILINE).finditer
 
     def hear(self, block, tally):
         """Take the evidence in a block (bytes) of whole lines, and count it in the tally."""
-        inside, end = self.days, 0
+        inside = self.days
         if inside[block[:10]] or any(inside[begin] is not False
                                      for begin in {line[:10] for line in block.split(b"\n")}):
             search = self.search
             if b"last message repeated " in block:  # compiled once, which takes milliseconds
-                search = re.compile(self.words + b"|last message repeated ", re.MULTILINE).finditer
+                search = re.compile(b"(?:%s|last message repeated ).*" % self.words,
+                                    re.MULTILINE).finditer
             for hit in search(block):
-                at = hit.start()
-                if at < end:
-                    continue  # text typed by a client, behind a beginning
-                start = block.rfind(b"\n", 0, at) + 1
-                end = block.find(b"\n", at)
-                if end < 0:
-                    end = len(block)
+                start, end = block.rfind(b"\n", 0, hit.start()) + 1, hit.end()
                 tally.suspicious += 1
                 if inside[block[start:start + 10]] or inside.holds(block[start:end]):
                     tally.in_range += (self.testify(block, start, end, hit) if hit["begin"]
@@ -999,9 +995,9 @@ class Court:
         """Take what the line from start to end (int) of a text (bytes) says, so many times; hit is
         the match of search in it. Returns whether it says something of a peer.
         """
-        begin, lead = hit.start("begin"), hit.start("lead")
+        begin = hit.start("begin")
         for is_head, rules in self.rules[hit["begin"]]:
-            head = is_head(text, start, lead)
+            head = is_head(text, start, begin)
             if head:
                 break
         else:
@@ -1016,26 +1012,27 @@ class Court:
             found = rule.match(text, begin, end)
             if not found:
                 continue
-            logged = found["ip"] if "ip" in rule.fields else None
-            if rule.what == "PEER" or not logged:
-                session = found["session"] if "session" in rule.fields else hit["session"]
-                logged = self.in_session(rule, (head["host"], session), logged)
+            logged = (self.in_session(rule, head, found.groupdict())
+                      if rule.daemon == "opensmtpd" else found["ip"])
             if logged and rule.door:
                 heard = True
-                number = found["n"] if "n" in rule.fields else hit["n"]
-                self.record(rule, logged, times * min(int(number or 1), BELIEVED),
+                number = found["n"] if rule.counted else head["n"]
+                self.record(rule, logged, times * min(int(number), BELIEVED) if number else times,
                             text[start:end] if self.keep_lines else None)
             if not rule.more:
                 break
         return heard
 
-    def in_session(self, rule, session, logged):
-        """The address (bytes, or None) of a session (tuple); PEER tells it, END ends it."""
+    def in_session(self, rule, head, found):
+        """The address (bytes, or None) that a rule of OpenSMTPD speaks of, by the groups found
+        ({name: bytes}): its line's own, or its session's, which PEER tells and END ends.
+        """
+        session = head["host"], found.get("session") or head["session"]
         if rule.what == "PEER":
-            self.sessions[session] = logged
+            self.sessions[session] = found["ip"]
         if rule.what == "END":
             return self.sessions.pop(session, None)
-        return self.sessions.get(session)
+        return found.get("ip") or self.sessions.get(session)
 
     def repeat(self, block, start, end):
         """Take the line from start to end (int) of a block (bytes) if it says "last message
@@ -1059,13 +1056,16 @@ class Court:
         """Note that a rule told so many times of an address as logged (bytes), and the first line
         (bytes, or None) that did.
         """
-        if logged not in self.cases:
+        case = self.cases.get(logged)
+        if case is None:
             peer = canonical(logged, self.options.mask6)
-            self.cases[logged] = self.evidence.setdefault(peer, {}) if peer else {}
-        case = self.cases[logged]
-        if line and rule not in case:
-            self.first[canonical(logged, self.options.mask6), rule] = line
-        case[rule] = case.get(rule, 0) + times
+            case = self.cases[logged] = self.evidence.setdefault(peer, {}) if peer else {}
+        if rule in case:
+            case[rule] += times
+        else:
+            case[rule] = times
+            if line:
+                self.first[canonical(logged, self.options.mask6), rule] = line
 
     def judge(self, night):
         """Judge every peer heard of. Returns {address or network (bytes): why (str)} of the
