@@ -553,13 +553,15 @@ def attempt(path):
 
 
 # What the daemons write of their peers, a row a message: verdict, why, template; indented lines go
-# on. A template is the whole message, from its literal beginning on, and reads like it: <NAME>
-# stands for a pattern of FIELDS, {a|b} for either. <IP> stands where the daemon puts the peer, and
-# nothing that a client types can move that place: before typed text all is fixed; after it, up to
-# the end, stand the daemon's own words. (sshd cuts a message at 500 bytes, so <USER> is shorter
-# than that.) Rules are tried in this order, and the first that matches ends the search unless its
-# verdict has a "+". A log is searched for their literal beginnings; where many other messages begin
-# so, too, for all that stands before a "~". tests/rules.txt has lines for each, with their sources.
+# on, after a "|" without a blank. A template is the whole message, from its literal beginning on,
+# and reads like it: <NAME> stands for a pattern of FIELDS, {a|b} for either. <IP> stands where the
+# daemon puts the peer, and nothing that a client types can move that place: before typed text all
+# is fixed; after it, up to the end, stand the daemon's own words. (sshd cuts a message at 500
+# bytes, so <USER> is shorter than that.) Rules are tried in this order, and the first that matches
+# ends the search unless its verdict has a "+". A FAIL is SURE of a peer that comes as root or as a
+# user that does not exist, where the template marks that by <SURE>. A log is searched for their
+# literal beginnings; where many other messages begin so, too, for all that stands before a "~".
+# tests/rules.txt has lines for each, with their sources.
 #
 # A verdict is WHAT/DOOR/WITNESS, weighed by weigh(): what was told, where the peer knocked, and
 # which of the lines that one attempt makes the daemon write tells it. Against the peer: SURE; FAIL;
@@ -581,35 +583,23 @@ SURE/ssh/postponed   unknown user  Postponed <WORD> for {invalid|illegal} user <
 SURE/ssh/failed      root failed  Failed <PASSWORD> for root from <PEER><SSH2>
 FAIL/ssh/failed      failed password  Failed <PASSWORD> for <USER> from <PEER><SSH2>
 # typed on both sides: no blank in the name
-SURE/ssh/failed      unknown user  Failed hostbased for invalid user <WORD> from
+FAIL/ssh/failed      failed hostbased  Failed hostbased for {<SURE>invalid user |}<WORD> from
     <PEER><SSH2><CLIENTUSER>
-FAIL/ssh/failed      failed hostbased  Failed hostbased for <WORD> from <PEER><SSH2><CLIENTUSER>
 LOGIN/ssh/accepted   login  Accepted <WORD> for <ACCOUNT> from <PEER><SSH2><MORE>
-SURE/ssh/end         too many attempts  Disconnecting {invalid user <SHY>|authenticating user root}
-    <PEER>: Too many authentication failures<PRE>
-SURE/ssh/many        too many attempts  maximum authentication attempts exceeded for {invalid user
-    <USER>|root} from <PEER><SSH2><PRE>
-FAIL/ssh/end         too many attempts  Disconnecting {authenticating user <SHY> |}<PEER>: Too many
-    authentication failures<PRE>
-FAIL/ssh/many        too many attempts  maximum authentication attempts exceeded for <USER> from
+FAIL/ssh/end         too many attempts  Disconnecting {<SURE>{invalid user <SHY>|authenticating user
+    root} |authenticating user <SHY> |}<PEER>: Too many authentication failures<PRE>
+FAIL/ssh/many        too many attempts  maximum authentication attempts exceeded for <TRIED> from
     <PEER><SSH2><PRE>
-SURE/ssh/end         changed the user  Disconnecting invalid user <WORD> <PEER>: Change of username
-    or service not allowed: <WORD> -> <WORD><PRE>
-FAIL/ssh/end         changed the user  Disconnecting authenticating user <WORD> <PEER>: Change of
-    username or service not allowed: <WORD> -> <WORD><PRE>
+FAIL/ssh/end         changed the user  Disconnecting {<SURE>invalid|authenticating} user <WORD>
+    <PEER>: Change of username or service not allowed: <WORD> -> <WORD><PRE>
 SURE/ssh/end         broken protocol  Disconnecting <PEER>: {strict KEX violation|multiple
     KEXINIT|bad service request}<ANY>
-SURE/ssh/user        root not allowed  User root from <IP> not allowed because <PLAIN>
-FAIL/ssh/user        user not allowed  User <USER> from <IP> not allowed because <PLAIN>
-SURE/ssh/user        root not allowed  Denied connection for root from <WORD> [<IP>].<PRE>
-FAIL/ssh/user        user not allowed  Denied connection for <WORD> from <WORD> [<IP>].<PRE>
-SURE/ssh/user        root not allowed  pam_access(<SERVICE>): access denied for user `root' from
+FAIL/ssh/user        user not allowed  User <TRIED> from <IP> not allowed because <PLAIN>
+FAIL/ssh/user        user not allowed  Denied connection for {<SURE>root|<WORD>} from <WORD>
+    [<IP>].<PRE>
+FAIL/ssh/user        user not allowed  pam_access(<SERVICE>): access denied for user `<TRIED>' from
     `<IP>'
-FAIL/ssh/user        user not allowed  pam_access(<SERVICE>): access denied for user `<USER>' from
-    `<IP>'
-SURE/ssh/user        prohibited  administratively prohibited connection for {invalid user
-    <USER>|root} from <PEER>
-FAIL/ssh/user        prohibited  administratively prohibited connection for <USER> from <PEER>
+FAIL/ssh/user        prohibited  administratively prohibited connection for <TRIED> from <PEER>
 FAIL/ssh/key         key not for this host  Authentication tried for <USER> with correct key but not
     from a permitted host (host=<WORD>, ip=<IP>{, required=<WORD>|}).
 FAIL/ssh/key         key not for this host  Authentication tried for <USER> with valid certificate
@@ -645,17 +635,10 @@ FAIL/ssh/penalty     penalty  srclimit_penalise: {ipv4: new |ipv6: new |}<IP>/{3
     for penalty: <PLAIN>
 FAIL/ssh/penalty     penalty  drop connection #<DIGITS> from [<IP>]:<DIGITS> on [<WORD> penalty:
     <PLAIN>
-SURE/ssh/PAM         unknown user, or root  PAM: <PLAIN> for {illegal user <USER>|invalid user
-    <USER>|root} from <IP><VIA><PRE>
-FAIL/ssh/PAM         failed password  PAM: <PLAIN> for <USER> from <IP><VIA><PRE>
-SURE/ssh/pam_unix    root failed  {(pam_unix) |}authentication failure; <PAM>user=root
-SURE/ssh/pam_unix    root failed  pam_unix(<SERVICE>): a~uthentication failure; <PAM>user=root
-SURE/ssh/pam         root failed  pam_<SERVICE>): a~uthentication failure; <PAM>user=root
+FAIL/ssh/PAM         failed password  PAM: <PLAIN> for <TRIED> from <IP><VIA><PRE>
 FAIL/ssh/pam_unix    failed password  {(pam_unix) |}authentication failure; <PAM><WHOM>
 FAIL/ssh/pam_unix    failed password  pam_unix(<SERVICE>): a~uthentication failure; <PAM><WHOM>
 FAIL/ssh/pam         failed password  pam_<SERVICE>): a~uthentication failure; <PAM><WHOM>
-SURE/ssh/pam_unix    root failed  PAM <N> more authentication failure{s|}; <PAM>user=root
-SURE/ssh/pam_unix    root failed  more authentication failure{s|}; <PAM>user=root
 FAIL/ssh/pam_unix    failed password  PAM <N> more authentication failure{s|}; <PAM><WHOM>
 FAIL/ssh/pam_unix    failed password  more authentication failure{s|}; <PAM><WHOM>
 
@@ -714,12 +697,9 @@ FAIL/login/login     failed login  {Disconnected|Aborted login|Login aborted|Con
 DOWN/auth/process    our login service  {sql|ldap|dict}(<LOGIN>,<IP><SESSION>): <OUTOFORDER>
 DOWN/auth/process    our login service  {auth|auth-worker}(<LOGIN>,<IP>~<SESSION>)<SESSIONS>:
     <OUTOFORDER>
-FAIL/auth/process    failed login  {pam|passwd-file|sql|ldap|shadow|passwd}(<LOGIN>,<IP><SESSION>):
+FAIL/auth/process    failed login  {pam|passwd-file|sql|ldap|shadow|passwd|bsdauth|checkpassword|
+    static|lua|sia|vpopmail|policy|oauth2|dict|Authenticate|authenticate}(<LOGIN>,<IP><SESSION>):
     <DENIED>
-FAIL/auth/process    failed login  {bsdauth|checkpassword|static|lua|sia}(<LOGIN>,<IP><SESSION>):
-    <DENIED>
-FAIL/auth/process    failed login  {vpopmail|policy|oauth2|dict}(<LOGIN>,<IP><SESSION>): <DENIED>
-FAIL/auth/process    failed login  {Authenticate|authenticate}(<LOGIN>,<IP><SESSION>): <DENIED>
 FAIL/auth/process    failed login  {auth|auth-worker}(<LOGIN>,<IP>~<SESSION>)<SESSIONS>: <DENIED>
 FAIL/auth/PAM        failed login  pam_<SERVICE>): a~uthentication failure;
     <PAM>{user=<WORD>|user=|}
@@ -760,7 +740,7 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<NAME>": rb".{0,400}", "<USER>": rb".{0,300}",  # typed; sshd makes up to four bytes of one
     "<SHY>": rb"[^:]{0,300}", "<WORD>": rb"\S{1,100}", "<TOKEN>": rb"\S*", "<DIGITS>": rb"\d{1,6}",
     "<CODE>": rb"\d{1,3}", "<BYUSER>": rb"(?! disconnected by user$)",
-    "<PLAIN>": rb"[\w ,.:'/()-]{1,99}",  # the daemon's own words, where none are typed
+    "<PLAIN>": rb"[\w ,.:'/()-]{1,99}?",  # the daemon's own words, where none are typed
     "<N>": rb"(?P<n>\d{1,6})",
     "<ID>": rb"(?P<session>[0-9a-f]{16})",
     # sshd
@@ -769,6 +749,8 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<PRE>": rb"(?: \[preauth\]|)",  # since OpenSSH 5.9
     "<SSH2>": rb"(?: ssh\d|)<VIA>", "<VIA>": rb"(?: via [\da-fA-F.:]{2,45}|) *",  # FreeBSD's own
     "<KEY>": rb"(?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60}|)",
+    "<SURE>": rb"(?P<sure>)",
+    "<TRIED>": rb"(?:<SURE>(?:i(?:nvalid|llegal) user <USER>|root)|<USER>)",
     "<MORE>": rb"(?:: .*|)", "<CLIENTUSER>": rb"(?:: (?!.* from ).*|)",
     "<ACCOUNT>": rb"[^<>]{0,100}?",  # of a real user: not typed
     "<PASSWORD>": rb"(?:password|keyboard-interactive\S{0,30}|challenge-response)",
@@ -778,7 +760,7 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
                 rb"invalid elliptic curve[\w ]*|[Ii]nvalid argument|[Pp]rotocol error|"
                 rb"unknown or unsupported key type|error in libcrypto|incorrect signature)",
     "<PAM>": rb"logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*",
-    "<WHOM>": rb"(?:user=.*|)",
+    "<WHOM>": rb"(?:<SURE>user=root|user=.*|)",
     # Postfix; it allows no other bytes in a host's name
     "<HOST>": rb"[\w.-]*<CLIENT>", "<CLIENT>": rb"\[<IP>\](?::\d{1,5}|)",
     "<IDLE>": rb"(?!.* (?:auth|data|bdat)=[1-9])(?: .*|)",
@@ -866,8 +848,10 @@ GUESSED = 1000  # failures for each login from which on somebody has guessed a p
 class Rule:
     """A row of RULES. The verdict as what, door and witness; more: whether further rules are tried;
     match: takes a log's text (bytes), and where in it the message begins and ends (int);
-    counted: whether it has an <N>, known after the first match.
+    from the first match on, counted: whether it has an <N>, and sure: the rule that holds in its
+    place where <SURE> is matched.
     """
+    sure = None
 
     def __init__(self, daemon, verdict, why, template):
         self.daemon, self.why, self.template = daemon, why, template
@@ -880,6 +864,9 @@ class Rule:
         """Compile the template when it is first tried."""
         pattern = re.compile(expand(self.template) + rb"\r?", re.DOTALL)
         self.match, self.counted = pattern.fullmatch, "n" in pattern.groupindex
+        if "sure" in pattern.groupindex:
+            self.sure = Rule(self.daemon, "/".join(("SURE", self.door, self.witness)),
+                             self.why + " (root, or unknown)", self.template)
         return self.match(text, start, end)
 
 
@@ -888,8 +875,9 @@ def rules():
     failure, abuse of the protocol excepted.
     """
     found = []
-    for paragraph in RULES.strip().split("\n\n"):
-        daemon, *rows = re.sub("\n#.*", "", paragraph).replace("\n    ", " ").split("\n")
+    text = re.sub(r"\n#.*|(?<=\|)\n +", "", RULES.strip()).replace("\n    ", " ")
+    for paragraph in text.split("\n\n"):
+        daemon, *rows = paragraph.split("\n")
         for verdict, why, template in (re.split("  +", row, maxsplit=2) for row in rows):
             if "/submission/" not in verdict:
                 found.append(Rule(daemon, verdict.replace("port 25", "smtp"), why, template))
@@ -1017,7 +1005,8 @@ class Court:
             if logged and rule.door:
                 heard = True
                 number = found["n"] if rule.counted else head["n"]
-                self.record(rule, logged, times * min(int(number), BELIEVED) if number else times,
+                self.record(rule.sure if rule.sure and found["sure"] is not None else rule, logged,
+                            times * min(int(number), BELIEVED) if number else times,
                             text[start:end] if self.keep_lines else None)
             if not rule.more:
                 break

@@ -65,7 +65,7 @@ def test_every_rule_has_a_line(monkeypatch):
 
     court = Court()
     before, table = verdicts(court), logcheck.RULES
-    rows = {row: re.split("  +", row.replace("\n    ", " "), maxsplit=2)[2]
+    rows = {row: re.split("  +", row.replace("|\n    ", "|").replace("\n    ", " "), maxsplit=2)[2]
             for row in re.findall(r"\n([A-Z].*?  .*(?:\n    .*)*)", table)}
     assert set(rows.values()) == {rule.template for rule in logcheck.rules()}
     for row, template in rows.items():
