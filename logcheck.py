@@ -138,10 +138,10 @@ def attackers(options, night):
         night.tallies.append(tally)
         try:
             for block in blocks(open_log(path), path, night, SYSLOG_STAMP, options.verbose):
-                matched, lines = suspects(block, start, end, wanted)
+                lines = suspects(block, start, end)
                 found.update(dict.fromkeys(addresses(lines), name))
                 if wanted:
-                    tally.add(block, matched, len(lines))
+                    tally.add(block, len(suspects(block, *ALWAYS)), len(lines))
                     explain(lines, night.findings)
         except unreadable() as error:
             night.complain(path, error)
@@ -162,25 +162,22 @@ def time_range(now, days):
 
 MAIL_WORDS = rb"disconnect from unknown"
 AUTH_WORDS = rb"root|invalid|by [0-9]|identification"
+ALWAYS = b"", b"\xff" * LONGEST  # a range that holds any line
 
 
-def mail_suspects(block, start, end, _):
-    """`awk '$0>=from&&$0<=to' | grep "disconnect from unknown" | grep -v auth=1`.
-
-    Returns how many lines of a block (bytes) match, and those from start to end (list of bytes).
+def mail_suspects(block, start, end):
+    """`awk '$0>=from&&$0<=to' | grep "disconnect from unknown" | grep -v auth=1`: those of a
+    block's lines (bytes; list of bytes). To split the block first would take three times as long.
     """
     lines = [line for line in grep(MAIL_WORDS, block) if b"auth=1" not in line]
-    return len(lines), in_range(lines, start, end)
+    return in_range(lines, start, end)
 
 
-def auth_suspects(block, start, end, count):
-    """`awk '$0>=from&&$0<=to' | grep -E "root|invalid|by [0-9]|identification"`.
-
-    Few lines of a block (bytes) are left after the range, so it comes first. Returns how many
-    lines match, in range or not (counted only if count is true), and those from start to end.
+def auth_suspects(block, start, end):
+    """`awk '$0>=from&&$0<=to' | grep -E "root|invalid|by [0-9]|identification"`: those of a
+    block's lines (bytes; list of bytes). Few are left after the range, so it comes first.
     """
-    lines = in_range(block.split(b"\n"), start, end)
-    return len(grep(AUTH_WORDS, block)) if count else 0, grep(AUTH_WORDS, b"\n".join(lines))
+    return grep(AUTH_WORDS, b"\n".join(in_range(block.split(b"\n"), start, end)))
 
 
 def grep(words, text):
