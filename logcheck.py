@@ -28,7 +28,8 @@ if __name__ == "__main__":
         "logcheck: %s: %s\n" % (kind.__name__, " ".join(str(error).split())))
     if not sys.flags.isolated and sys.executable and sys.argv[0] != "-":
         # nobody else's modules in a root process: start again without PYTHONPATH, the current
-        # folder and site-packages (os itself is loaded by now)
+        # folder and site-packages (what these make Python run at its start has run by now; make
+        # install puts -IS into the first line)
         import os
         os.execv(sys.executable, [sys.executable, "-IS"] + sys.argv)
 
@@ -180,9 +181,14 @@ def auth_suspects(block, start, end):
     return grep(AUTH_WORDS, b"\n".join(in_range(block.split(b"\n"), start, end)))
 
 
+def in_range(lines, start, end):
+    """`awk '$0>=from&&$0<=to'`: the lines (list of bytes) from start to end, compared whole."""
+    return [line for line in lines if start <= line <= end]
+
+
 def grep(words, text):
-    """`grep -E`: the lines of a text (bytes) that hold one of the words (a|b|c), in order. Looked
-    for one after another they are found three times as fast as all at once.
+    """`grep -E`: the lines of a text (bytes) that hold one of the words (a|b|c), in order. Where
+    few do, looking for one word after another is three times as fast as for all at once.
     """
     ends = {}  # {where a line begins: where it ends}
     for word in words.split(b"|"):
@@ -191,14 +197,9 @@ def grep(words, text):
     return [text[start:ends[start]] for start in sorted(ends)]
 
 
-# starts with a plain class: the search then leaps from digit to digit, four times as fast
+# starts with a plain class: the search then leaps from digit to digit, and is faster
 ADDRESS = re.compile(rb"[0-9][0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
 SYSLOG_STAMP = re.compile(rb"[A-Z][a-z][a-z] [ 0-3][0-9] [ 0-2][0-9]:[0-9][0-9]:[0-9][0-9]")
-
-
-def in_range(lines, start, end):
-    """`awk '$0>=from&&$0<=to'`: the lines (list of bytes) from start to end, compared whole."""
-    return [line for line in lines if start <= line <= end]
 
 
 def addresses(lines):
@@ -416,11 +417,11 @@ def careful_attackers(options, night):
 
 
 class Range(dict):
-    """The last days and two hours more, by the clock on the lines. The two hours are for clocks
+    """The last days and two hours more, by the stamps on the lines. The two hours are for clocks
     set back and for runs that begin later than the night before: nothing is lost.
 
-    A dict, looked up for each line: {its first ten bytes, an hour or an ISO date: whether all lines
-    that begin so lie in the range: True; False if none does; None if it depends}. first, last:
+    A cache: {a line's first ten bytes, which name an hour or an ISO date: True if all lines that
+    begin so lie in the range; False if none does; None if holds() must look closer}. first, last:
     epoch seconds; text: both as (str, str), local time.
     """
 
@@ -431,7 +432,8 @@ class Range(dict):
                                       at.tm_min, at.tm_sec, 0, 0, -1)))
         start = time.localtime(self.first)
         self.text = tuple(time.strftime("%Y-%m-%d %H:%M:%S", when) for when in (start, at))
-        # the hours of the range as syslogd writes them ("Apr  8 12"); a year on, they come again
+        # the hours of the range as syslogd writes them ("Apr  8 12"), of a year at most: its stamps
+        # do not name the year
         self.hours = set()
         for second in [*range(max(self.first, now - 366 * 86400), now, 1800), now]:
             self.hours |= hour_names(time.localtime(second))
@@ -612,7 +614,7 @@ SURE/ssh/end         probed  {probed|scanned|Connection} from <PEER> with <ANY>
 SURE/ssh/end         refused by hosts.deny  refused connect from {<WORD> (|}<IP>{)|}
 # 13: cancelled; 14: no more methods
 FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}{13|14}:~ <ANY>
-FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}<CODE>:<BYUSER>~
+FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}<CODE>:<NOTBYUSER>~
     <ANY>{ [preauth]|: Auth fail|: Auth cancel}
 SURE/ssh/end         unknown user  {Connection closed by|Connection reset by|Disconnected from}
     invalid user <USER> <PEER><PRE>
@@ -634,8 +636,8 @@ FAIL/ssh/penalty     penalty  drop connection #<DIGITS> from [<IP>]:<DIGITS> on 
     <PLAIN>
 FAIL/ssh/PAM         failed password  PAM: <PLAIN> for <TRIED> from <IP><VIA><PRE>
 FAIL/ssh/pam_unix    failed password  {(pam_unix) |}authentication failure; <PAM><WHOM>
-FAIL/ssh/pam_unix    failed password  pam_unix(<SERVICE>): a~uthentication failure; <PAM><WHOM>
-FAIL/ssh/pam         failed password  pam_<SERVICE>): a~uthentication failure; <PAM><WHOM>
+FAIL/ssh/pam_unix    failed password  pam_unix(<SERVICE>): authentication failure;~ <PAM><WHOM>
+FAIL/ssh/pam         failed password  pam_<SERVICE>): authentication failure;~ <PAM><WHOM>
 FAIL/ssh/pam_unix    failed password  PAM <N> more authentication failure{s|}; <PAM><WHOM>
 FAIL/ssh/pam_unix    failed password  more authentication failure{s|}; <PAM><WHOM>
 
@@ -647,7 +649,7 @@ LOGIN+/smtp/client   login  client=<HOST>, sasl_method=<WORD>, sasl_username=<AN
 DELIVERED/smtp/client  delivery  client=<HOST>{, <ANY>|}
 FAIL+/smtp/SASL      failed login  warning: <HOST>: SASL <ANY> authentication failed<ANY>
 # Dovecot tells of it, too (below): another witness of the same
-DOWN/auth/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed: <DOWN>
+DOWN/auth/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed: <NOSASL>
 FAIL/smtp/rate       too many logins  warning: AUTH command rate limit exceeded: <DIGITS> from
     <HOST> for service <WORD>
 PUTOFF/smtp/limit    put off  warning: Connection {rate|concurrency} limit exceeded: <DIGITS> from
@@ -690,15 +692,15 @@ SURE+/login/login    abuse of the protocol  {Disconnected|Login aborted}{: Disco
     {invalid|bad} commands{.|}<NOTES>: <WHO>
 FAIL/login/login     failed login  {Disconnected|Aborted login|Login aborted|Connection
     closed|Remote closed connection unexpectedly|Client has quit the connection|Authentication
-    response too large}{ (|: | by logging out (}<NOTOUT>~<END><NOLOGIN><ATTEMPTS>)<NOTES>: <WHO>
-DOWN/auth/process    our login service  {sql|ldap|dict}(<LOGIN>,<IP><SESSION>): <OUTOFORDER>
-DOWN/auth/process    our login service  {auth|auth-worker}(<LOGIN>,<IP>~<SESSION>)<SESSIONS>:
+    response too large}{ (|: | by logging out (}<NOTOUT>~<HOW><NOLOGIN><ATTEMPTS>)<NOTES>: <WHO>
+DOWN/auth/process    our login service  {sql|ldap|dict}(<LOGNAME>,<IP><SESSION>): <OUTOFORDER>
+DOWN/auth/process    our login service  {auth|auth-worker}(<LOGNAME>,<IP>~<SESSION>)<SESSIONS>:
     <OUTOFORDER>
 FAIL/auth/process    failed login  {pam|passwd-file|sql|ldap|shadow|passwd|bsdauth|checkpassword|
-    static|lua|sia|vpopmail|policy|oauth2|dict|Authenticate|authenticate}(<LOGIN>,<IP><SESSION>):
+    static|lua|sia|vpopmail|policy|oauth2|dict|Authenticate|authenticate}(<LOGNAME>,<IP><SESSION>):
     <DENIED>
-FAIL/auth/process    failed login  {auth|auth-worker}(<LOGIN>,<IP>~<SESSION>)<SESSIONS>: <DENIED>
-FAIL/auth/PAM        failed login  pam_<SERVICE>): a~uthentication failure;
+FAIL/auth/process    failed login  {auth|auth-worker}(<LOGNAME>,<IP>~<SESSION>)<SESSIONS>: <DENIED>
+FAIL/auth/PAM        failed login  pam_<SERVICE>): authentication failure;~
     <PAM>{user=<WORD>|user=|}
 
 opensmtpd
@@ -730,13 +732,13 @@ SURE/smtp/abuse      abuse of the protocol  Bad input on session <ID>: 500<ANY>P
     supported<ANY>
 """
 
-FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
+FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<IP>": rb"(?P<ip>[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"
             rb"|(?:IPv6:|)[\da-fA-F]{0,4}:[\da-fA-F:]{1,34}(?:[\d.]{7,15}|)(?:%[\w.-]{1,16}|))",
     "<ANY>": rb".*",  # typed by the client, or what does not matter
     "<NAME>": rb".{0,400}", "<USER>": rb".{0,300}",  # typed; sshd makes up to four bytes of one
     "<SHY>": rb"[^:]{0,300}", "<WORD>": rb"\S{1,100}", "<TOKEN>": rb"\S*", "<DIGITS>": rb"\d{1,6}",
-    "<CODE>": rb"\d{1,3}", "<BYUSER>": rb"(?! disconnected by user$)",
+    "<CODE>": rb"\d{1,3}", "<NOTBYUSER>": rb"(?! disconnected by user$)",
     "<PLAIN>": rb"[\w ,.:'/()-]{1,99}?",  # the daemon's own words, where none are typed
     "<N>": rb"(?P<n>\d{1,6})",
     "<ID>": rb"(?P<session>[0-9a-f]{16})",
@@ -766,7 +768,7 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<STAGE>": rb"[A-Za-z][\w -]{1,30}(?: \(\d+ bytes\)|)",
     "<EARLY>": rb"(?:CONNECT|HELO|EHLO|STARTTLS|UNKNOWN|VRFY|HELP)",
     "<MECH>": rb"[\w-]{1,40}",
-    "<DOWN>": rb"(?:Connection lost|Can't connect|Authentication backend error|"
+    "<NOSASL>": rb"(?:Connection lost|Can't connect|Authentication backend error|"
               rb"[Gg]eneric failure|Temporary).*",
     # the client has logged in; a line that was cut short may end in typed text
     "<LOGGEDIN>": rb".{0,500} helo=<[^<> ]{0,100}> sasl_method=\S{1,40} sasl_username="
@@ -778,7 +780,7 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<RIP>": rb"(?:method=\S{0,64}, |)rip=<IP>(?:, (?:[lr]port|lip|mpid|pid)=[\w.:]+)*"
              rb"(?:, (?:secured|TLS|TSL)[^<>]*|)(?:, session=<[^<> ]*>|)",
     "<NOTOUT>": rb"(?!Logged out in=)",
-    "<END>": rb"(?:[^<(]*(?:\([^()<]*\)[^<(]*){0,2}\(|)",  # "Connection closed ("
+    "<HOW>": rb"(?:[^<(]*(?:\([^()<]*\)[^<(]*){0,2}\(|)",  # "Connection closed ("
     "<NOLOGIN>": rb"(?:auth failed|authorization failed|user disabled|anonymous logins disabled|"
                  rb"sent invalid base64 in response|credentials contain control characters|"
                  rb"disconnected while authenticating, waited \d+ secs|"
@@ -787,7 +789,7 @@ FIELDS = {  # (?:a|) in them means (?:a)?, in two thirds of the time
     "<ATTEMPTS>": rb"(?:, (?P<n>\d{1,6}) attempts|)(?: in \d+ secs|)"
                   rb"(?:, last failure: [^<>]{0,300}|)",
     "<NOTES>": rb"(?: \([^()<]*\)){0,2}",
-    "<LOGIN>": rb"(?:(?!\): ).){0,80}",
+    "<LOGNAME>": rb"(?:(?!\): ).){0,80}",
     "<SESSION>": rb"(?:,sasl:[\w-]+|)(?:,master|)(?:,<[^<>()]*>|)",
     "<SESSIONS>": rb"(?:<[^<>()]*>){0,2}",
     "<PROXIED>": rb"(?P<user>[^<>]{0,100}?)", "<AGAIN>": rb"(?P=user)",
@@ -828,8 +830,7 @@ DAEMONS = {
 # as busybox does it; Dovecot's own file names no host
 STAMP_AND_HOST = (rb"(?:[A-Z].{14}(?:\.\d{1,6}|)|[\d-]{10}[T ]\S+) (?:<[\w.]+> |)"
                   rb"(?:(?P<host>\S*[^\s:]) |)(?:<[\w.]+> |[a-z0-9]+\.[a-z]+ |)")
-# behind the program: its number, Solaris' [ID ...], and rsyslog's way to say that it said the same
-# N times
+# behind the program: Solaris' [ID ...], and what rsyslog puts around a message that came N times
 SOLARIS = rb"\[ID \d{1,9} [\w.]{1,30}\] "
 RSYSLOG = rb"message repeated (?P<times>\d{1,6}) times: \[ "
 # what stands before a beginning and matters: OpenSMTPD's session, a number of attempts
@@ -837,7 +838,7 @@ LEAD = rb"(?:(?P<session>[0-9a-f]{16}) |(?P<n>\d{1,6}) |)"
 HOST = re.compile(STAMP_AND_HOST)
 REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\]|): |(?P<tag>\S{1,60}: |))"
                       rb"last message repeated (?P<times>\d{1,6}) times?")
-NEAR = 16384  # bytes before it in which the line is looked for that syslogd repeats
+NEAR = 4096  # bytes before it in which the line is looked for that syslogd repeats
 BELIEVED = 10  # attempts that one line may state: Dovecot can be made to log a typed line
 GUESSED = 1000  # failures for each login from which on somebody has guessed a password
 
@@ -901,7 +902,7 @@ def beginnings(template):
     the pattern (bytes) that must follow for the message to be looked at, up to a "~", if any}.
     """
     found, rest = {b""}, template
-    for piece in re.findall(r"\{[^<{}]*\}|[^<{}|]+|.", template):
+    for piece in re.findall(r"\{[^<{}]*\}|[^<{}|~]+|.", template):
         if piece[0] in "<{|}~" and not piece.endswith("}"):
             break
         found = {begin + choice.encode() for begin in found
@@ -925,7 +926,7 @@ def by_beginning():
              for daemon, (program, before) in DAEMONS.items()]
     rows = [(rule, beginnings(rule.template)) for rule in rules()]
     found, letters = {}, {}
-    # in reverse order a longer beginning comes before the shorter one that it begins with
+    # in reverse order, which puts a longer beginning before a shorter one that it begins with
     for begin, follows in sorted({item for _, begins in rows for item in begins.items()},
                                  reverse=True):
         found[begin] = []
@@ -989,7 +990,7 @@ class Court:
             return False
         if (text.endswith(b": File name too long", begin, end)
                 and b" error: " in text[start:begin]):
-            return False  # it begins with the name of a socket, which sshd's users type
+            return False  # "error: PATH: File name too long": a user who has logged in types PATH
         if head["times"]:
             times, end = times * int(head["times"]), text.rfind(b"]", end - 1, end)
         heard = False
@@ -1002,8 +1003,9 @@ class Court:
             if logged and rule.door:
                 heard = True
                 number = found["n"] if rule.counted else head["n"]
-                self.record(rule.sure if rule.sure and found["sure"] is not None else rule, logged,
-                            times * min(int(number), BELIEVED) if number else times,
+                attempts = min(int(number), BELIEVED) if number else 1
+                told = rule.sure if rule.sure and found["sure"] is not None else rule
+                self.record(told, logged, times * attempts,
                             text[start:end] if self.keep_lines else None)
             if not rule.more:
                 break
@@ -1083,9 +1085,9 @@ AGAINST = ("SURE", "FAIL", "LEFT", "REJECT")
 def weigh(counts, threshold):
     """The judgement of a peer by what was heard of it ({rule: how often}): README, CAREFUL MODE.
 
-    Returns the rule that makes it an attacker (or None), its failures and sure signs, logins and
-    deliveries (int). One attempt is often logged more than once: at each door the witness who saw
-    most is believed; what was tried at different doors adds up.
+    Returns the rule that makes it an attacker (or None), what speaks against it, its logins and
+    its deliveries (int). One attempt is often logged more than once: at each door the witness who
+    saw most is believed; what was tried at different doors adds up.
     """
     heard = {}  # {what: {door: {witness: how often}}}
     for rule, times in counts.items():
@@ -1102,15 +1104,14 @@ def weigh(counts, threshold):
 
     logins, down = total("LOGIN"), total("DOWN")
     delivered = max(0, total("DELIVERED") - total("UNDONE"))
-    smtp_signs = total("SURE", "smtp", "submission")
-    signs = total("SURE") - smtp_signs + max(0, smtp_signs - delivered)
+    signs = (total("SURE", "ssh", "login")
+             + max(0, total("SURE", "smtp", "submission") - delivered))
     left = total("LEFT", "smtp") - total("PUTOFF", "smtp") - down
     # who leaves submission without a login has failed there; Dovecot's auth process hears of the
     # attempts at all doors to mail
     submission = max(total("FAIL", "submission"),
                      total("LEFT", "submission") - total("PUTOFF", "submission"))
-    mail = max(total("FAIL") - total("FAIL", "ssh", "submission", "auth") + submission,
-               total("FAIL", "auth")) - down
+    mail = max(total("FAIL", "smtp", "login") + submission, total("FAIL", "auth")) - down
     rejects = max(0, total("REJECT") - delivered)
     failures = total("FAIL", "ssh") + max(0, mail) + rejects
     rule = None
