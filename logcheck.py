@@ -275,17 +275,16 @@ def update(options, night, found):
     table (list of bytes). Raises OSError if the old one stays.
     """
     target = os.path.realpath(options.etcfile)
-    if options.dry_run:
-        known = pf_table(options, night)
-        night.old, _ = old_file(target)
-        night.pf = "dry run, nothing written"
-        return merge(options, night, known, found)
     temporary = target + ".logcheck"
-    with locked(temporary) as new:
+    with contextlib.ExitStack() as stack:
+        if not options.dry_run:
+            new = stack.enter_context(locked(temporary))
         known = pf_table(options, night)
         night.old, about = old_file(target)
-        table = merge(options, night, known, found)
-        table = within_limit(options, night, table, known)
+        table = within_limit(options, night, merge(options, night, known, found), known)
+        if options.dry_run:
+            night.pf = "dry run, nothing written"
+            return table
         fill(new, table, about)
         if options.careful and not options.no_pf:
             pf_replace(options, night, temporary)
@@ -1681,20 +1680,21 @@ def forgive(options, night):
                     pfctl("-t", options.table, "-T", "delete", "-f", "-",
                           text=b"".join(entry + b"\n" for entry in in_pf))
                 except OSError as error:
-                    in_pf = []
+                    in_pf = None
                     night.complain("pfctl", error)
     except OSError as error:
         return night.complain(options.etcfile, error)
     for where, entries in ((options.etcfile, in_file), ("pf's table " + options.table, in_pf)):
-        for entry in entries:
+        for entry in entries or ():
             print("%s out of %s: %s" % ("would be taken" if options.dry_run else "taken", where,
                                         visible(entry)))
     for entry in filter(holds, old):
         if not lies_in(entry):
             night.complain(options.etcfile, "cannot be taken out of the network " + visible(entry))
-    if not in_file and not in_pf:
-        return night.complain(options.etcfile, "nothing of it is there")
-    print("It can come back: what must never be in the table belongs in the allow list (-w).")
+    if in_file or in_pf:
+        print("It can come back: what must never be in the table belongs in the allow list (-w).")
+    elif in_pf is not None:
+        night.complain(options.etcfile, "nothing of it is there")
     return night.status
 
 
@@ -1732,7 +1732,8 @@ def tell(options, night, table):
         to_stderr(text.encode())
     if options.mail and added and not options.dry_run:
         subject = "logcheck on %s: %s%d added to %s" % (
-            os.uname().nodename, "FAILED, " if night.status else "", len(added), options.table)
+            os.uname().nodename, "FAILED, " if night.status else "", len(added),
+            visible(os.fsencode(options.table)))
         # all of it is ASCII, and no line begins with a dot or "From "
         letter = "\n".join((
             "From: root", "To: " + options.mail, "Subject: " + subject,

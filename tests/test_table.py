@@ -100,13 +100,14 @@ def test_forgive(host, mode):
     ("192.0.2.9", None, ["nothing of it is there"]),
     ("10.9.9.9", None, ["out of the network 10.0.0.0/8", "nothing of it is there"]),
     ("10.128.0.0/9", None, ["out of the network 10.0.0.0/8", "nothing of it is there"]),
-    ("192.0.2.1", "show", [REFUSAL]), ("192.0.2.1", "delete", [REFUSAL])])
+    ("192.0.2.1", "show", [REFUSAL]), ("192.0.2.1", "delete", [REFUSAL]),
+    ("192.0.2.8", "delete", [REFUSAL])])
 def test_forgive_fails(host, mode, wanted, fails, said):
     host.write("bruteforce", b"10.0.0.0/8\n192.0.2.1\n")
-    host.pf_holds(b"192.0.2.1")
+    host.pf_holds(b"192.0.2.1", b"192.0.2.8")
     code, out, err = host.run("--forgive", wanted, *mode, PF_FAIL=fails)
-    assert code == 1 and b"pf's table" not in out and host.pf() == {b"192.0.2.1"}
-    assert host.read() == (b"10.0.0.0/8\n" if fails else b"10.0.0.0/8\n192.0.2.1\n")
+    assert code == 1 and b"pf's table" not in out and host.pf() == {b"192.0.2.1", b"192.0.2.8"}
+    assert host.read() == b"10.0.0.0/8\n" + b"192.0.2.1\n" * (wanted != "192.0.2.1")
     assert len(err.splitlines()) == len(said)
     assert all(words in line for words, line in zip(said, err.splitlines()))
 
@@ -147,7 +148,11 @@ def test_limit(host, mode, limit, old, expire, in_pf, new, kept, said):
     host.write("authlog", b"".join(map(auth, new)))
     if limit:
         host.write("pf/limit", b"%d\n" % limit)
-    code, _, err = host.run(*mode + ("-x", "30") * bool(expire), PF_FAIL=None if limit else "limit")
+    options = mode + ("-x", "30") * bool(expire)
+    rehearsed = host.run("-n", *options, PF_FAIL=None if limit else "limit")
+    assert host.pf() == before and said in rehearsed.stderr
+    code, _, err = host.run(*options, PF_FAIL=None if limit else "limit")
+    assert rehearsed.stdout == (b"" if "nothing written" in said else host.read())
     assert code == bool(said) and (said in err if said else err == "")
     assert [line.split(b" ")[0] for line in host.read().splitlines()] == old + new[:kept]
     refused = "reload" in said or "nothing written" in said
