@@ -1284,14 +1284,13 @@ def command(args, text=b""):
     try:
         done = subprocess.run(args, input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               timeout=PATIENCE)
+        if not done.returncode:
+            return done.stdout
+        words = (visible(done.stderr.replace(b"\n", b"; ").rstrip(b"; "))
+                 or "exit %d" % done.returncode)
     except subprocess.TimeoutExpired:
-        raise OSError(errno.ETIMEDOUT, "%s: no answer for %d seconds, ended"
-                      % (" ".join(args[1:]), PATIENCE))
-    if done.returncode:
-        words = visible(b"; ".join(done.stderr.split(b"\n")).rstrip(b"; "))
-        raise OSError(errno.EIO, "%s: %s" % (" ".join(args[1:]),
-                                             words or "exit %d" % done.returncode))
-    return done.stdout
+        words = "no answer for %d seconds, ended" % PATIENCE
+    raise OSError(errno.EIO, "%s: %s" % (" ".join(args[1:]), words))
 
 
 def visible(text):
@@ -1438,7 +1437,7 @@ def stands(fd, path):
 def write(fd, lines):
     """Write lines (list of bytes) to a file descriptor. Raises OSError."""
     with open(fd, "wb", closefd=False) as out:
-        out.write(b"".join([b"\n".join(lines), b"\n" if lines else b""]))
+        out.write(b"\n".join(lines + [b""]))
 
 
 def fill(fd, lines, about):
