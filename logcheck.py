@@ -112,7 +112,7 @@ class Night:
 
     def say(self, name, reason):
         """One line on stderr: `logcheck: NAME: REASON` (str)."""
-        self.errors.append(visible(os.fsencode("%s: %s" % (name, reason))))
+        self.errors.append(visible("%s: %s" % (name, reason)))
         to_stderr(b"logcheck: %s\n" % self.errors[-1].encode())
 
     def complain(self, name, error):
@@ -135,7 +135,7 @@ def attackers(options, night):
     found, wanted = {}, options.verbose or options.mail  # whether somebody reads the report
     for path, suspects in ([(path, mail_suspects) for path in options.maillog]
                            + [(path, auth_suspects) for path in options.authlog]):
-        tally, name = Tally(path), visible(os.fsencode(os.path.basename(path)))
+        tally, name = Tally(path), visible(os.path.basename(path))
         night.tallies.append(tally)
         try:
             for block in blocks(open_log(path), path, night, SYSLOG_STAMP, options.verbose):
@@ -1235,8 +1235,7 @@ def parse(args):
 
     class Parser(argparse.ArgumentParser):
         def error(self, message):
-            to_stderr(b"logcheck: usage: %s (logcheck.py -h tells)\n"
-                      % visible(os.fsencode(message)).encode())
+            to_stderr(b"logcheck: usage: %s (logcheck.py -h tells)\n" % visible(message).encode())
             sys.exit(2)
 
         def _get_option_tuples(self, text):  # allow_abbrev=False, before Python 3.8 not for -cv
@@ -1294,8 +1293,9 @@ def command(args, text=b""):
 
 
 def visible(text):
-    """Text from elsewhere (bytes) as str that no terminal or mail takes for a command."""
-    return "".join(chr(byte) if 32 <= byte < 127 else "\\x%02x" % byte for byte in text)
+    """Text from elsewhere (bytes or str) as str that no terminal or mail takes for a command."""
+    return "".join(chr(byte) if 32 <= byte < 127 else "\\x%02x" % byte
+                   for byte in os.fsencode(text))
 
 
 def to_stderr(text):
@@ -1354,7 +1354,7 @@ def progress(log, path, verbose):
         done = os.lseek(log.fileno(), 0, os.SEEK_CUR)
         if done // BLOCK % 16 == 0:
             to_stderr(b"\r\x1b[K%s: %d of %d MB" % (
-                visible(os.fsencode(path)).encode(), done >> 20, about.st_size >> 20))
+                visible(path).encode(), done >> 20, about.st_size >> 20))
     try:
         yield show
     finally:
@@ -1645,7 +1645,7 @@ def pf_replace(options, night, path):
         pfctl("-t", options.table, "-T", "replace", "-f", path)
         night.pf = "pf has it"
     except OSError as error:
-        night.pf = "pf did NOT take it: " + visible(os.fsencode(error.strerror))
+        night.pf = "pf did NOT take it: " + visible(error.strerror)
         raise OSError(error.errno, "not written, pf refuses it: " + error.strerror)
 
 
@@ -1731,8 +1731,7 @@ def tell(options, night, table):
         to_stderr(text.encode())
     if options.mail and added and not options.dry_run:
         subject = "logcheck on %s: %s%d added to %s" % (
-            os.uname().nodename, "FAILED, " if night.status else "", len(added),
-            visible(os.fsencode(options.table)))
+            os.uname().nodename, "FAILED, " if night.status else "", len(added), visible(options.table))
         # all of it is ASCII, and no line begins with a dot or "From "
         letter = "\n".join((
             "From: root", "To: " + options.mail, "Subject: " + subject,
@@ -1755,8 +1754,8 @@ def report(options, night, added, after):
         "{:,}".format(after), night.pf), "range: %s to %s" % night.range, "",
         "%-40s%13s%13s%13s" % ("log", "lines", "suspicious", "in range")]
     for tally in night.tallies:
-        rows.append("%-40s%13d%13d%13d" % (visible(os.fsencode(tally.path)), tally.read,
-                                           tally.suspicious, tally.in_range))
+        rows.append("%-40s%13d%13d%13d" % (
+            visible(tally.path), tally.read, tally.suspicious, tally.in_range))
 
     def section(*lines):
         rows.extend(("",) + lines)
