@@ -826,9 +826,9 @@ DAEMONS = {
     "opensmtpd": (rb"smtpd", rb"(?:smtp-in: |)"),
 }
 # "Apr  8 12:00:00 mail ", with RFC 3339's stamp too, or facility.priority about the host: <so>, or
-# as busybox does it; Dovecot's own file names no host
+# as busybox or AIX (auth|security:info) do it; Dovecot's own file names no host
 STAMP_AND_HOST = (rb"(?:[A-Z].{14}(?:\.\d{1,6}|)|[\d-]{10}[T ]\S+) (?:<[\w.]+> |)"
-                  rb"(?:(?P<host>\S*[^\s:]) |)(?:<[\w.]+> |[a-z0-9]+\.[a-z]+ |)")
+                  rb"(?:(?P<host>\S*[^\s:]) |)(?:<[\w.]+> |[a-z0-9|]+[.:][a-z]+ |)")
 # behind the program: Solaris' [ID ...], and what rsyslog puts around a message that came N times
 SOLARIS = rb"\[ID \d{1,9} [\w.]{1,30}\] "
 RSYSLOG = rb"message repeated (?P<times>\d{1,6}) times: \[ "
@@ -1731,7 +1731,8 @@ def tell(options, night, table):
         to_stderr(text.encode())
     if options.mail and added and not options.dry_run:
         subject = "logcheck on %s: %s%d added to %s" % (
-            os.uname().nodename, "FAILED, " if night.status else "", len(added), visible(options.table))
+            os.uname().nodename, "FAILED, " if night.status else "", len(added),
+            visible(options.table))
         # all of it is ASCII, and no line begins with a dot or "From "
         letter = "\n".join((
             "From: root", "To: " + options.mail, "Subject: " + subject,
