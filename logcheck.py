@@ -920,7 +920,7 @@ def by_beginning():
     {beginning of a message (bytes): [(matcher of all before it in a line, [Rule])]} and a pattern
     (bytes) of a beginning, its group "begin".
     """
-    heads = [(daemon, re.compile(rb"%s%s(?:\[\d+\]|): (?:%s|)(?:%s|)%s%s" % (
+    heads = [(daemon, re.compile(rb"%s%s(?:\[\d+\]|)(?: <\w+>|): (?:%s|)(?:%s|)%s%s" % (
         STAMP_AND_HOST, program, SOLARIS, RSYSLOG, before, LEAD)).fullmatch)
              for daemon, (program, before) in DAEMONS.items()]
     rows = [(rule, beginnings(rule.template)) for rule in rules()]
