@@ -572,10 +572,10 @@ def attempt(path):
 RULES = r"""
 sshd
 SURE/ssh/user        unknown user  {Invalid|Illegal} user <NAME> from <PEER><PRE>
-SURE/ssh/none        unknown user  Failed none for {invalid|illegal} user <USER> from
-    <PEER><SSH2><PRE>
-SURE/ssh/failed      unknown user  Failed <WORD> for {invalid|illegal} user <USER> from
-    <PEER><SSH2><KEY>
+SURE/ssh/none        unknown user  Failed none for {{invalid|illegal} user <USER>|<invalid username>}
+    from <PEER><SSH2><PRE>
+SURE/ssh/failed      unknown user  Failed <WORD> for {{invalid|illegal} user <USER>|<invalid
+    username>} from <PEER><SSH2><KEY>
 SURE/ssh/postponed   unknown user  Postponed <WORD> for {invalid|illegal} user <USER> from
     <PEER><SSH2><KEY>
 SURE/ssh/failed      root failed  Failed <PASSWORD> for root from <PEER><SSH2>
