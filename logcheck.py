@@ -602,7 +602,8 @@ FAIL/ssh/key         key not for this host  Authentication tried for <USER> with
     from a permitted host (host=<WORD>, ip=<IP>{, required=<WORD>|}).
 FAIL/ssh/key         key not for this host  Authentication tried for <USER> with valid certificate
     but not from a permitted {host|source address} ({ip=|}<IP>).
-FAIL/ssh/end         no identification  Did not receive identification string from <PEER><PRE>
+FAIL/ssh/end         no identification  {Did not receive identification string from|Could not write
+    ident string to} <PEER><PRE>
 FAIL/ssh/root        root refused  ROOT LOGIN REFUSED FROM <PEER><PRE>
 SURE/ssh/end         no ssh client  Bad protocol version identification '<BANNER>' from <PEER><PRE>
 SURE/ssh/end         no ssh client  banner exchange: Connection from <PEER>: invalid format<PRE>
