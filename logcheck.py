@@ -486,10 +486,8 @@ def iso_second(line):
         when = datetime.datetime(*date, min(second, 59))
         if not zone:
             return when.timestamp()
-        if zone == b"Z":
-            zone = b"+0000"
-        offset = datetime.timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
-        when -= offset if zone[:1] == b"+" else -offset
+        if zone != b"Z":
+            when -= datetime.timedelta(hours=int(zone[:3]), minutes=int(zone[:1] + zone[-2:]))
         return when.replace(tzinfo=datetime.timezone.utc).timestamp()
     except (AttributeError, ValueError, OverflowError, OSError):
         return None
