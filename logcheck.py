@@ -397,7 +397,7 @@ def careful_attackers(options, night):
     Returns {address or IPv6 network (bytes): why (str)}. A log that cannot be read is said.
     """
     days = Range(options.now, options.days)
-    night.range = days.text
+    night.range = days.ends
     court = Court(options, days)
     seen = set()
     for path in options.maillog + options.authlog:
@@ -421,7 +421,8 @@ class Range(dict):
 
     A cache: {a line's first ten bytes, which name an hour or an ISO date: True if all lines that
     begin so lie in the range; False if none does; None if holds() must look closer}. first, last:
-    epoch seconds; text: both as (str, str), local time.
+    epoch seconds; ends: both as local time (str); hours: {an hour of the range as syslogd writes
+    it, "Apr  8 12" or "Apr 08 12" (bytes): the same as in ends (str)}.
     """
 
     def __init__(self, now, days):
@@ -429,26 +430,22 @@ class Range(dict):
         self.last = now
         self.first = int(time.mktime((at.tm_year, at.tm_mon, at.tm_mday - days, at.tm_hour - 2,
                                       at.tm_min, at.tm_sec, 0, 0, -1)))
-        start = time.localtime(self.first)
-        self.text = tuple(time.strftime("%Y-%m-%d %H:%M:%S", when) for when in (start, at))
-        # the hours of the range as syslogd writes them ("Apr  8 12"), of a year at most: its stamps
-        # do not name the year
-        self.hours = set()
-        for second in [*range(max(self.first, now - 366 * 86400), now, 1800), now]:
-            self.hours |= hour_names(time.localtime(second))
-        # the first and the last hour, in which minutes decide
-        self.edges = [hour_names(when) if days < 365 else () for when in (start, at)]
-        # ISO stamps may be of another zone, up to a day away
-        self.dates = tuple(time.strftime("%Y-%m-%d", time.localtime(second)).encode()
-                           for second in (self.first - 86400, now + 86400))
+        self.ends = local_time(self.first), local_time(now)
+        # of a year at most: syslogd's stamps do not name the year
+        self.hours = {time.strftime(form, time.localtime(second)).encode(): local_time(second)[:13]
+                      for second in [*range(max(self.first, now - 366 * 86400), now, 1800), now]
+                      for form in ("%b %e %H", "%b %d %H")}
+        # in the first and the last hour minutes decide, unless it comes again a year on
+        self.edges = [end[:13] for end in self.ends] if days < 365 else []
 
     def __missing__(self, begin):
-        if begin[4:5] == b"-":
-            self[begin] = None if self.dates[0] <= begin <= self.dates[1] else False
-        elif any(begin[:9] in edge for edge in self.edges):
-            self[begin] = None
+        if begin[4:5] == b"-":  # it may be of another zone, up to a day away
+            first, last = (local_time(second)[:10].encode()
+                           for second in (self.first - 86400, self.last + 86400))
+            self[begin] = None if first <= begin <= last else False
         else:
-            self[begin] = begin[:9] in self.hours
+            hour = self.hours.get(begin[:9])
+            self[begin] = None if hour in self.edges else hour is not None
         return self[begin]
 
     def holds(self, line):
@@ -459,14 +456,13 @@ class Range(dict):
         if line[4:5] == b"-":
             second = iso_second(line)
             return second is not None and self.first <= second <= self.last
-        first, last = (text[11:].encode() for text in self.text)
-        return not (line[:9] in self.edges[0] and line[7:15] < first
-                    or line[:9] in self.edges[1] and line[7:15] > last)
+        first, last = self.ends
+        return first <= self.hours[line[:9]] + line[9:15].decode("latin-1") <= last
 
 
-def hour_names(when):
-    """An hour (time.struct_time) as syslogd writes it, its day padded or not (set of bytes)."""
-    return {time.strftime(form, when).encode() for form in ("%b %e %H", "%b %d %H")}
+def local_time(second):
+    """An epoch second as "2018-04-08 12:00:00" (str)."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
 
 
 ISO_STAMP = (rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
