@@ -489,59 +489,60 @@ def iso_second(line):
         return None
 
 
-ROTATED = re.compile(r"[.-]([0-9][0-9TZ-]*)(\.gz|\.bz2|\.xz|\.zst|\.Z)?")
-
-
 def generations(path, since, night, seen):
-    """Yield a log (str) and, before it, oldest first, those that newsyslog(8) or logrotate made
-    of it and whose mtime lets them hold a line since an epoch second: (name, open file). None
-    stands for a file that could not be opened yet. All are opened before the first is read: what
-    is rotated meanwhile is still read.
+    """Yield a log (str) and, before it, oldest first, the rotated ones that may hold a line since
+    an epoch second: (name, open file). None stands for a file that could not be opened yet. All
+    are opened before the first is read: what is rotated meanwhile is still read.
 
     seen: {(device, inode)} of the files that need not be read again, which it extends.
     """
-    current = attempt(path)
-    logs = [(path, current)]
-    folder, base = os.path.split(path)
+    logs, older = [(path, *attempt(path))], []
     try:
-        names = sorted(os.listdir(folder or ".")) if path != "-" else []
+        older = rotated(path, since)
     except OSError as error:
-        names = []
-        if current:
-            night.complain(folder or ".", error)
-    older = {}
-    for name in names:
-        # while maillog.0.gz is being written, maillog.0 is still there and sorts first
-        match = ROTATED.fullmatch(name[len(base):]) if name.startswith(base) else None
-        if match and match.group(1) not in older:
+        if logs[0][1]:
+            night.complain(os.path.dirname(path) or ".", error)
+    for name in older:
+        if name.endswith((".zst", ".Z")):
+            night.complain(name, "cannot be unpacked: it is not read")
+        else:
+            logs.append((name, *attempt(name)))
+    for name, log, inode in reversed(logs):
+        if inode in seen:
+            log.close()
+            continue
+        if inode:
+            seen.add(inode)
+        yield name, log
+
+
+def rotated(path, since):
+    """What newsyslog(8) or logrotate made of a log (str), where the mtime lets it hold a line since
+    an epoch second: names, newest first. Raises OSError.
+    """
+    folder, base = os.path.split(path)
+    ending = r"[.-]([0-9][0-9TZ-]*)(?:\.gz|\.bz2|\.xz|\.zst|\.Z)?"
+    found = {}  # {number or date: (mtime, name)}
+    # while maillog.0.gz is being written, maillog.0 is still there and sorts first
+    for name in sorted(os.listdir(folder or ".")) if path != "-" else []:
+        match = re.fullmatch(re.escape(base) + ending, name)
+        if match and match.group(1) not in found:
             with contextlib.suppress(OSError):  # renamed just now
                 name = os.path.join(folder, name)
                 mtime = os.stat(name).st_mtime
                 if mtime >= since - 3600:
-                    older[match.group(1)] = mtime, name, match.group(2)
-    for _, name, ending in sorted(older.values(), reverse=True):
-        if ending in (".zst", ".Z"):
-            night.complain(name, "cannot be unpacked: it is not read")
-        else:
-            logs.insert(0, (name, attempt(name)))
-    for name, log in logs:
-        about = None
-        with contextlib.suppress(OSError):
-            about = os.fstat(log.fileno()) if log else None
-        if about and stat.S_ISREG(about.st_mode):
-            if (about.st_dev, about.st_ino) in seen:
-                log.close()
-                continue
-            seen.add((about.st_dev, about.st_ino))
-        yield name, log
+                    found[match.group(1)] = mtime, name
+    return [name for _, name in sorted(found.values(), reverse=True)]
 
 
 def attempt(path):
-    """open_log(path), or None if it fails."""
+    """open_log(path) and, of a regular file, its (device, inode): None and None if that fails."""
     try:
-        return open_log(path)
+        log = open_log(path)
+        about = os.fstat(log.fileno())
     except (OSError, ImportError):
-        return None
+        return None, None
+    return log, (about.st_dev, about.st_ino) if stat.S_ISREG(about.st_mode) else None
 
 
 # What the daemons write of their peers, a row a message: verdict, why, template; indented lines go
