@@ -1473,44 +1473,37 @@ def rename(options, night, temporary, target):
 # The allow list
 
 def allow_list(path):
-    """The networks of --allow's file (str, or None): the first and last addresses of each, (4 or
-    6, int), as two sorted lists, those that touch made one; None if there are none.
+    """The networks of --allow's file (str, or None) as two lists of addresses (4 or 6, int): their
+    first ones, sorted; at i, the highest in the i lowest networks. None if there are none.
 
     Raises OSError; ValueError that names the first line that is neither address nor network: a
     list read by halves would lock somebody out.
     """
+    import itertools
     if not path:
         return None
     allowed = []
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
-            text = line.split(b"#")[0].strip()
+            text = address_of(line)
             if text:
-                allowed.append(network(text))
-                if allowed[-1] is None:
+                block = network(text)
+                if not block:
                     raise ValueError("line %d: neither address nor network: %s"
                                      % (number, visible(text)))
-    firsts, lasts = [], []
-    for first, last in sorted(allowed):
-        if lasts and first <= lasts[-1]:
-            lasts[-1] = max(lasts[-1], last)
-        else:
-            firsts.append(first)
-            lasts.append(last)
-    return (firsts, lasts) if firsts else None
+                allowed.append(block)
+    if not allowed:
+        return None
+    firsts, lasts = zip(*sorted(allowed))
+    return firsts, list(itertools.accumulate(((0, 0),) + lasts, max))
 
 
 def is_allowed(entry, allowed):
     """Whether an entry (bytes) of the table holds, or lies in, one of the allowed networks."""
     import bisect
-    firsts, lasts = allowed
-    for word in entry.split(b"#")[0].split():
-        block = network(word)
-        if block:
-            before = bisect.bisect_right(firsts, block[1]) - 1
-            if before >= 0 and lasts[before] >= block[0]:
-                return True
-    return False
+    firsts, highest = allowed
+    blocks = filter(None, map(network, address_of(entry).split()))
+    return any(highest[bisect.bisect(firsts, last)] >= first for first, last in blocks)
 
 
 def network(text):
@@ -1529,9 +1522,8 @@ def network(text):
         if slash and not bits:
             return None
         if ":" not in host:
-            octets = host.split(".")
-            bits = bits or str(8 * len(octets))
-            host = ".".join((octets + ["0", "0", "0"])[:max(4, len(octets))])
+            bits = bits or str(8 + 8 * host.count("."))
+            host += ".0" * (3 - host.count("."))
         found = ipaddress.ip_network(host + "/" + bits if bits else host, strict=False)
         mapped = getattr(found.network_address, "ipv4_mapped", None)
         if mapped and found.prefixlen >= 96:
