@@ -1183,7 +1183,7 @@ def number(low, high):
 
 def moment(text):
     """--now's TIME (str) in epoch seconds. Raises ValueError."""
-    if re.match(r"[0-9]{1,12}\Z", text):
+    if re.match(r"[0-9]{1,11}\Z", text):
         return int(text)
     form = "%Y-%m-%d %H:%M:%S" if text.count(":") == 2 else "%Y-%m-%d %H:%M"
     return int(time.mktime(time.strptime(text, form)))
@@ -1548,11 +1548,10 @@ def dated(options, night, entries, found):
     an address that has such a line, or a dated one, gets no second one. Returns the new entries
     (set of bytes); those dropped are noted in the night.
     """
-    def day(back):
-        at = time.localtime(options.now)
-        return time.strftime("%Y-%m-%d", time.localtime(time.mktime(
-            (at.tm_year, at.tm_mon, at.tm_mday - back, 12, 0, 0, 0, 0, -1)))).encode()
-    today, oldest = day(0), day(options.expire)
+    import datetime
+    day = datetime.date.fromtimestamp(options.now)
+    today = str(day).encode()
+    oldest = str(day - datetime.timedelta(options.expire)).encode()
     kept, dates, old = set(), {}, set(night.old)
     for entry in entries:
         match = DATED.fullmatch(entry)
@@ -1562,21 +1561,18 @@ def dated(options, night, entries, found):
                 block[0][0] == 6 and (match or address.endswith(b"/%d" % options.mask6))):
             kept.add(entry)
             continue
-        if match:
-            date, line = match.group(2), entry
-        elif entry in found:
-            date, line = today, b"%s # %s %s" % (address, today, found[entry].encode())
-        else:
-            why = b"in the table before" if entry in old else b"pf's own table"
-            date, line = b"", b"%s # %s %s" % (address, today, why)
         # found now comes before an old date, that before a bare line
-        rank = (2 if entry in found else 1 if match else 0), date, line
-        dates[block] = max(rank, dates.get(block, rank))
-    by_hand = {network(entry.split(b"#")[0].strip()) for entry in kept}
-    for block, (rank, date, line) in dates.items():
-        if block in by_hand:
-            continue
-        if rank == 1 and date < oldest:
+        if match:
+            row = 1, match.group(2), entry
+        else:
+            why = (found[entry].encode() if entry in found
+                   else b"in the table before" if entry in old else b"pf's own table")
+            row = 2 * (entry in found), today, b"%s # %s %s" % (address, today, why)
+        dates[block] = max(row, dates.get(block, row))
+    by_hand = {network(address_of(entry)) for entry in kept}
+    for block in dates.keys() - by_hand:
+        _, date, line = dates[block]
+        if date < oldest:
             night.expired.append(line)
         else:
             kept.add(line)
@@ -1779,7 +1775,8 @@ def report(options, night, added, after):
     for entry in sorted(night.left_out, key=sort_key):
         rows.append("%-32s  %s%s" % (visible(entry[:200]), night.left_out[entry],
                                      "; it was in the table" if entry in before else ""))
-    rows += ["%-32s  expired" % visible(entry[:200]) for entry in night.expired]
+    rows += ["%-32s  expired" % visible(entry[:200])
+             for entry in sorted(night.expired, key=sort_key)]
     if night.errors:
         section(*night.errors)
     # no line that a mailer cuts, or takes for an end or a beginning
