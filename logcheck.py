@@ -276,9 +276,7 @@ def update(options, night, found):
     """
     target = os.path.realpath(options.etcfile)
     temporary = target + ".logcheck"
-    with contextlib.ExitStack() as stack:
-        if not options.dry_run:
-            new = stack.enter_context(locked(temporary))
+    with contextlib.ExitStack() if options.dry_run else locked(temporary) as new:
         known = pf_table(options, night)
         night.old, about = old_file(target)
         table = within_limit(options, night, merge(options, night, known, found), known)
@@ -1643,22 +1641,18 @@ def forgive(options, night):
         block = network(address_of(entry))
         return block and any(first <= block[0] and block[1] <= last for first, last in wanted)
 
-    def holds(entry):
-        block = network(address_of(entry))
-        return block and any(block[0] <= first and last <= block[1] for first, last in wanted)
-
     target = os.path.realpath(options.etcfile)
+    temporary, dry = target + ".logcheck", options.dry_run
     try:
-        with contextlib.ExitStack() as stack:
-            if not options.dry_run:
-                new = stack.enter_context(locked(target + ".logcheck"))
+        with contextlib.ExitStack() if dry else locked(temporary) as new:
             in_pf = list(filter(lies_in, pf_table(options, night)))
             old, about = old_file(target)
             in_file = list(filter(lies_in, old))
-            if in_file and not options.dry_run:
-                fill(new, [entry for entry in old if entry and not lies_in(entry)], about)
-                rename(options, night, target + ".logcheck", target)
-            if in_pf and not options.dry_run:
+            kept = [entry for entry in old if entry and not lies_in(entry)]
+            if in_file and not dry:
+                fill(new, kept, about)
+                rename(options, night, temporary, target)
+            if in_pf and not dry:
                 try:
                     pfctl("-t", options.table, "-T", "delete", "-f", "-",
                           text=b"".join(entry + b"\n" for entry in in_pf))
@@ -1669,10 +1663,11 @@ def forgive(options, night):
         return night.complain(options.etcfile, error)
     for where, entries in ((options.etcfile, in_file), ("pf's table " + options.table, in_pf)):
         for entry in entries or ():
-            print("%s out of %s: %s" % ("would be taken" if options.dry_run else "taken", where,
+            print("%s out of %s: %s" % ("would be taken" if dry else "taken", where,
                                         visible(entry)))
-    for entry in filter(holds, old):
-        if not lies_in(entry):
+    for entry in kept:
+        block = network(address_of(entry))
+        if block and any(block[0] <= first and last <= block[1] for first, last in wanted):
             night.complain(options.etcfile, "cannot be taken out of the network " + visible(entry))
     if in_file or in_pf:
         print("It can come back: what must never be in the table belongs in the allow list (-w).")
