@@ -1068,7 +1068,7 @@ class Court:
             if accused:
                 night.let_off.append((peer, failures, logins, delivered))
             elif failures:
-                night.near.append((failures, peer))
+                night.near.append((peer, failures))
         return attackers
 
 
@@ -1704,7 +1704,7 @@ def tell(options, night, table):
     """
     before = set(map(address_of, night.old))
     added = [entry for entry in table or () if address_of(entry) not in before]
-    text = report(options, night, added, sum(
+    text = report(night, added, sum(
         1 for entry in (night.old if table is None else table) if address_of(entry)))
     if options.verbose:
         to_stderr(text.encode())
@@ -1725,55 +1725,49 @@ def tell(options, night, table):
             night.complain("sendmail", error)
 
 
-def report(options, night, added, after):
+def report(night, added, after):
     """The nightly report (str). added: the new entries (list of bytes); after: how many entries
     the table holds now.
     """
+    def most_first(found):
+        """Rows (entry (bytes), how often (int), ...), sorted."""
+        return sorted(found, key=lambda row: (-row[1], sort_key(row[0])))
+
+    def section(heading, lines):
+        if lines:
+            rows.extend(["", heading] + lines)
+
     rows = ["logcheck on %s: %d added, %d expired, %d let off, %s in the table; %s" % (
         os.uname().nodename, len(added), len(night.expired), len(night.let_off),
-        "{:,}".format(after), night.pf), "range: %s to %s" % night.range, "",
-        "%-40s%13s%13s%13s" % ("log", "lines", "suspicious", "in range")]
-    for tally in night.tallies:
-        rows.append("%-40s%13d%13d%13d" % (
-            visible(tally.path), tally.read, tally.suspicious, tally.in_range))
-
-    def section(*lines):
-        rows.extend(("",) + lines)
-
-    def finding(entry):
-        return night.findings.get(address_of(entry), (0, "pf's own table", b""))
-
-    if added:
-        section("new" + " " * 29 + "%8s  why" % "hits")
-    added.sort(key=lambda entry: (-finding(entry)[0], sort_key(entry)))
-    for entry in added[:50]:
-        hits, why, line = finding(entry)
-        rows.append("%-32s%8s  %s" % (visible(address_of(entry)[:200]), hits or "-", why))
+        "{:,}".format(after), night.pf), "range: %s to %s" % night.range]
+    section("%-40s%13s%13s%13s" % ("log", "lines", "suspicious", "in range"), [
+        "%-40s%13d%13d%13d" % (visible(log.path), log.read, log.suspicious, log.in_range)
+        for log in night.tallies])
+    new = []
+    for entry, hits, why, line in most_first(
+            (entry,) + night.findings.get(entry, (0, "pf's own table", b""))
+            for entry in map(address_of, added))[:50]:
+        new.append("%-32s%8s  %s" % (visible(entry[:200]), hits or "-", why))
         if line:
-            rows.append("    " + visible(line[:400]))
+            new.append("    " + visible(line[:400]))
     if added[50:]:
-        rows.append("and %d more" % len(added[50:]))
-    if night.let_off:
-        section("let off" + " " * 25 + "failures  logins  deliveries")
-    for address, failures, logins, delivered in sorted(
-            night.let_off, key=lambda row: (-row[1], sort_key(row[0]))):
-        rows.append("%-32s%8d%8d%12d%s" % (address.decode(), failures, logins, delivered,
-                                           "" if logins or delivered else "  we put it off"))
-    if night.near:
-        section("near misses" + " " * 21 + "failures")
-    for failures, address in sorted(
-            night.near, key=lambda row: (-row[0], sort_key(row[1])))[:10]:
-        rows.append("%-32s%8d" % (address.decode(), failures))
-    if night.left_out or night.expired:
-        section("%-34s%s" % ("left out", "why"))
+        new.append("and %d more" % len(added[50:]))
+    section("new" + " " * 29 + "%8s  why" % "hits", new)
+    section("let off" + " " * 25 + "failures  logins  deliveries", [
+        "%-32s%8d%8d%12d%s" % (address.decode(), failures, logins, delivered,
+                               "" if logins or delivered else "  we put it off")
+        for address, failures, logins, delivered in most_first(night.let_off)])
+    section("near misses" + " " * 21 + "failures", [
+        "%-32s%8d" % (address.decode(), failures)
+        for address, failures in most_first(night.near)[:10]])
     before = set(night.old)
-    for entry in sorted(night.left_out, key=sort_key):
-        rows.append("%-32s  %s%s" % (visible(entry[:200]), night.left_out[entry],
-                                     "; it was in the table" if entry in before else ""))
-    rows += ["%-32s  expired" % visible(entry[:200])
-             for entry in sorted(night.expired, key=sort_key)]
+    section("left out" + " " * 26 + "why", [
+        "%-32s  %s%s" % (visible(entry[:200]), night.left_out[entry],
+                         "; it was in the table" if entry in before else "")
+        for entry in sorted(night.left_out, key=sort_key)] + [
+        "%-32s  expired" % visible(entry[:200]) for entry in sorted(night.expired, key=sort_key)])
     if night.errors:
-        section(*night.errors)
+        rows += [""] + night.errors
     # no line that a mailer cuts, or takes for an end or a beginning
     return "\n".join(re.sub(r"^(?=\.|From )", " ", row[:990]) for row in rows + [""])
 
