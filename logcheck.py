@@ -648,6 +648,7 @@ FAIL/smtp/rate       too many logins  warning: AUTH command rate limit exceeded:
 PUTOFF/smtp/limit    put off  warning: Connection {rate|concurrency} limit exceeded: <DIGITS> from
     <HOST> for service <WORD>
 SURE/smtp/abuse      abuse of the protocol  warning: non-SMTP command from <HOST>{: <ANY>|}
+SURE/smtp/abuse      abuse of the protocol  warning: <HOST> sent non-SMTP command: <ANY>
 SURE/smtp/abuse      abuse of the protocol  improper command pipelining after <STAGE> from <HOST>{:
     <ANY>|}
 SURE/smtp/errors     too many errors  too many errors after <STAGE> from <HOST>
