@@ -645,8 +645,10 @@ FAIL+/smtp/SASL      failed login  warning: <HOST>: SASL <ANY> authentication fa
 DOWN/auth/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed: <NOSASL>
 FAIL/smtp/rate       too many logins  warning: AUTH command rate limit exceeded: <DIGITS> from
     <HOST> for service <WORD>
-PUTOFF/smtp/limit    put off  warning: Connection {rate|concurrency} limit exceeded: <DIGITS> from
-    <HOST> for service <WORD>
+PUTOFF/smtp/limit    put off  warning: {Connection rate|Connection concurrency|Message delivery request
+    rate} limit exceeded: <DIGITS> from <HOST> for service <WORD>
+PUTOFF/smtp/limit    put off  warning: Refusing {STARTTLS|TLS service} request from <HOST> for service
+    <WORD>
 SURE/smtp/abuse      abuse of the protocol  warning: non-SMTP command from <HOST>{: <ANY>|}
 SURE/smtp/abuse      abuse of the protocol  warning: <HOST> sent non-SMTP command: <ANY>
 SURE/smtp/abuse      abuse of the protocol  improper command pipelining after <STAGE> from <HOST>{:
