@@ -565,8 +565,8 @@ def attempt(path):
 RULES = r"""
 sshd
 SURE/ssh/user        unknown user  {Invalid|Illegal} user <NAME> from <PEER><PRE>
-SURE/ssh/none        unknown user  Failed none for {{invalid|illegal} user <USER>|<invalid username>}
-    from <PEER><SSH2><PRE>
+SURE/ssh/none        unknown user  Failed none for {{invalid|illegal} user <USER>|<invalid
+    username>} from <PEER><SSH2><PRE>
 SURE/ssh/failed      unknown user  Failed <WORD> for {{invalid|illegal} user <USER>|<invalid
     username>} from <PEER><SSH2><KEY>
 SURE/ssh/postponed   unknown user  Postponed <WORD> for {invalid|illegal} user <USER> from
@@ -645,10 +645,10 @@ FAIL+/smtp/SASL      failed login  warning: <HOST>: SASL <ANY> authentication fa
 DOWN/auth/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed: <NOSASL>
 FAIL/smtp/rate       too many logins  warning: AUTH command rate limit exceeded: <DIGITS> from
     <HOST> for service <WORD>
-PUTOFF/smtp/limit    put off  warning: {Connection rate|Connection concurrency|Message delivery request
-    rate} limit exceeded: <DIGITS> from <HOST> for service <WORD>
-PUTOFF/smtp/limit    put off  warning: Refusing {STARTTLS|TLS service} request from <HOST> for service
-    <WORD>
+PUTOFF/smtp/limit    put off  warning: {Connection rate|Connection concurrency|Message delivery
+    request rate} limit exceeded: <DIGITS> from <HOST> for service <WORD>
+PUTOFF/smtp/limit    put off  warning: Refusing {STARTTLS|TLS service} request from <HOST> for
+    service <WORD>
 SURE/smtp/abuse      abuse of the protocol  warning: non-SMTP command from <HOST>{: <ANY>|}
 SURE/smtp/abuse      abuse of the protocol  warning: <HOST> sent non-SMTP command: <ANY>
 SURE/smtp/abuse      abuse of the protocol  improper command pipelining after <STAGE> from <HOST>{:
@@ -693,8 +693,8 @@ DOWN/auth/process    our login service  {sql|ldap|dict}(<LOGNAME>,<IP><SESSION>)
 DOWN/auth/process    our login service  {auth|auth-worker}(<LOGNAME>,<IP>~<SESSION>)<SESSIONS>:
     <OUTOFORDER>
 FAIL/auth/process    failed login  {pam|passwd-file|sql|ldap|shadow|passwd|bsdauth|checkpassword|
-    static|lua|sia|vpopmail|policy|oauth2|dict|Authenticate|authenticate}(<LOGNAME>,<IP><SESSION>):
-    <DENIED>
+    static|lua|sia|vpopmail|policy|oauth2|dict|Authenticate|authenticate|cram-md5|digest-md5|apop|
+    scram-sha-1|scram-sha-256}(<LOGNAME>,<IP><SESSION>): <DENIED>
 FAIL/auth/process    failed login  {auth|auth-worker}(<LOGNAME>,<IP>~<SESSION>)<SESSIONS>: <DENIED>
 FAIL/auth/PAM        failed login  pam_<SERVICE>): authentication failure;~
     <PAM>{user=<WORD>|user=|}
@@ -769,8 +769,8 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     # the client has logged in; a line that was cut short may end in typed text
     "<LOGGEDIN>": rb".{0,500} helo=<[^<> ]{0,100}> sasl_method=\S{1,40} sasl_username="
                   rb"(?!.* helo=<).{0,99}[^>]",
-    "<REFUSED>": rb"(?:5(?!52)\d\d |bare .LF. |454 4\.7\.1 |450 (?:4\.1\.1 |).{0,300}?: Recipient address "
-                 rb"rejected: (?:User unknown|undeliverable address)).*",
+    "<REFUSED>": rb"(?:5(?!52)\d\d |bare .LF. |454 4\.7\.1 |450 (?:4\.1\.1 |).{0,300}?: Recipient "
+                 rb"address rejected: (?:User unknown|undeliverable address)).*",
     # Dovecot: the last rip= is its own, the name before it is typed
     "<WHO>": rb"(?:user=<.*>, |)<RIP>",
     "<RIP>": rb"(?:method=\S{0,64}, |)rip=<IP>(?:, (?:[lr]port|lip|mpid|pid)=[\w.:]+)*"
