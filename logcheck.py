@@ -81,6 +81,7 @@ def main(args):
     except OSError as error:
         night.complain(options.etcfile, error)
         table = None
+        # the report tells of no change that was not made
         if night.pf == "pf was not asked":
             night.pf = "NOT written"
         night.expired, night.left_out = [], {}
@@ -106,7 +107,8 @@ class Night:
         self.status, self.errors = 0, []  # exit code; what was said on stderr (list of str)
         self.allowed, self.range, self.tallies = None, ("", ""), []  # range: two stamps (str)
         self.findings = {}  # {address (bytes): (hits, why (str), the line that decided it)}
-        self.let_off, self.near = [], []  # careful mode's rows of the report
+        # (peer, what speaks against it[, logins, deliveries]) of careful mode's report
+        self.let_off, self.near = [], []
         self.old, self.left_out = [], {}  # entries before; {entry: why it is not in the table}
         self.expired, self.pf = [], "pf was not asked"
 
@@ -116,7 +118,7 @@ class Night:
         to_stderr(b"logcheck: %s\n" % self.errors[-1].encode())
 
     def complain(self, name, error):
-        """Say what failed (str, exception or str). Returns the exit code for it, 1."""
+        """Say what failed (name: str; error: exception or str). Returns the exit code for it, 1."""
         self.say(name, getattr(error, "strerror", None) or str(error) or type(error).__name__)
         self.status = 1
         return self.status
@@ -125,7 +127,7 @@ class Night:
 def attackers(options, night):
     """The pipeline's first half, from both logs to the addresses in their suspicious lines.
 
-    Returns {address (bytes): the log's name (str)}. A log that cannot be read is said.
+    Returns {address (bytes): the log's name (str)}. A log that cannot be read is reported.
     """
     start, end = time_range(options.now, options.days)
     night.range = start.decode(), end.decode()
@@ -235,7 +237,7 @@ def blocks(log, path, night, stamp, show=False):
 
     NUL bytes at a line's beginning, left there by a power cut, are no part of it. Of a line over
     LONGEST only so much is looked at. A log in which no stamp (compiled pattern) begins one of
-    the first 100 lines is said: a run that sees nothing must not look like a quiet night.
+    the first 100 lines is reported: a run that sees nothing must not look like a quiet night.
     """
     rest, first = b"", True
     read = getattr(log, "read1", log.read)  # read() loses what stands before damage
@@ -305,13 +307,14 @@ def pf_table(options, night):
     except OSError as error:
         night.complain("pfctl", error)
         night.pf = "pf did NOT take it: " + night.errors[-1]
-        options.no_pf = error.errno == errno.ENOENT  # nor can it load anything
+        if error.errno == errno.ENOENT:
+            options.no_pf = True  # there is no pfctl to load it either
         return []
     return re.findall(rb"^[ \t]*([^ \t\n]+)", shown, re.MULTILINE)
 
 
 def pf_load(options, night):
-    """`pfctl -f /etc/pf.conf`: pf takes the ruleset, and with it the table; a failure is said."""
+    """`pfctl -f /etc/pf.conf`: pf takes the ruleset and so the table. A failure is reported."""
     try:
         pfctl("-f", options.pf_conf)
         night.pf = "pf has it"
@@ -392,7 +395,7 @@ def careful_attackers(options, night):
     """The attackers of the last days, as a court finds them: every line that RULES know is
     evidence for or against its peer, and all of the range is heard before judgement.
 
-    Returns {address or IPv6 network (bytes): why (str)}. A log that cannot be read is said.
+    Returns {address or IPv6 network (bytes): why (str)}. A log that cannot be read is reported.
     """
     days = Range(options.now, options.days)
     night.range = days.ends
@@ -543,25 +546,25 @@ def attempt(path):
     return log, (about.st_dev, about.st_ino) if stat.S_ISREG(about.st_mode) else None
 
 
-# What the daemons write of their peers, a row a message: verdict, why, template; indented lines go
-# on, after a "|" without a blank. A template is the whole message, from its literal beginning on,
-# and reads like it: <NAME> stands for a pattern of FIELDS, {a|b} for either. <IP> stands where the
-# daemon puts the peer, and nothing that a client types can move that place: before typed text all
-# is fixed; after it, up to the end, stand the daemon's own words. (sshd cuts a message at 500
-# bytes, so <USER> is shorter than that.) Rules are tried in this order, and the first that matches
-# ends the search unless its verdict has a "+". A FAIL is SURE of a peer that comes as root or as a
-# user that does not exist, where the template marks that by <SURE>. A log is searched for their
-# literal beginnings; where many other messages begin so, too, for all that stands before a "~".
-# tests/rules.txt has lines for each, with their sources.
+# What the daemons write of their peers, a row a message: verdict, why, template, with two blanks
+# between; indented lines go on (after a "|" without a blank). Rows are tried in this order, and the
+# first that matches ends the search unless its verdict has a "+". tests/rules.txt has lines for
+# each, with their sources.
+#
+# A template is the whole message: <NAME> stands for a pattern of FIELDS, {a|b} for either, <IP> for
+# the peer. Nothing that a client types can move the place of <IP>: what stands before typed text is
+# fixed, and behind it, up to the end, stand only the daemon's own words. (sshd cuts a message at
+# 500 bytes, so <USER> is shorter than that.) <N> is a number of attempts that the line states.
+# <SURE>: a peer that comes so (as root, or as an unknown user) makes the FAIL a SURE. A log is
+# searched for a template's literal beginning, or, where it has a "~", for all before that.
 #
 # A verdict is WHAT/DOOR/WITNESS, weighed by weigh(): what was told, where the peer knocked, and
 # which of the lines that one attempt makes the daemon write tells it. Against the peer: SURE; FAIL;
 # LEFT (an unknown client leaves Postfix without login and delivery); REJECT. For it: LOGIN;
-# DELIVERED; PUTOFF (a 4xx of ours) takes back one LEFT, DOWN (our login service is) one FAIL,
-# UNDONE (a message that is refused when its text comes) one DELIVERED. NOTHING is no evidence. PEER
-# names the address of a session that later lines go by, END ends it. <N> is a number of attempts
-# that the line states. Postfix' rules hold for submission and smtps too, whose door is
-# "submission"; those whose door is "port 25" do not.
+# DELIVERED. One for one, PUTOFF (a 4xx of ours) takes back a LEFT, DOWN (our login service is) a
+# FAIL, UNDONE (a message that is refused when its text comes) a DELIVERED. No evidence: NOTHING;
+# PEER (the address of a session that later lines go by); END (of it). Postfix' rules hold for
+# submission and smtps too, whose door is "submission", unless their door is "port 25".
 RULES = r"""
 sshd
 SURE/ssh/user        unknown user  {Invalid|Illegal} user <NAME> from <PEER><PRE>
@@ -841,11 +844,10 @@ GUESSED = 1000  # failures for each login from which on somebody has guessed a p
 
 class Rule:
     """A row of RULES. The verdict as what, door and witness; more: whether further rules are tried;
-    match: takes a log's text (bytes), and where in it the message begins and ends (int);
     from the first match on, counted: whether it has an <N>, and sure: the rule that holds in its
     place where <SURE> is matched.
     """
-    sure = None
+    pattern = sure = None
 
     def __init__(self, daemon, verdict, why, template):
         self.daemon, self.why, self.template = daemon, why, template
@@ -854,14 +856,15 @@ class Rule:
         program = "postfix" if daemon in ("submission", "cleanup") else daemon
         self.reason = "%s: %s" % (program, why)
 
-    def match(self, text, start, end):
-        """Compile the template when it is first tried."""
-        pattern = re.compile(expand(self.template) + rb"\r?", re.DOTALL)
-        self.match, self.counted = pattern.fullmatch, "n" in pattern.groupindex
-        if "sure" in pattern.groupindex:
-            self.sure = Rule(self.daemon, "/".join(("SURE", self.door, self.witness)),
-                             self.why + " (root, or unknown)", self.template)
-        return self.match(text, start, end)
+    def compiled(self):
+        """The template's pattern, which is compiled when it is first tried."""
+        if not self.pattern:
+            self.pattern = re.compile(expand(self.template) + rb"\r?", re.DOTALL)
+            self.counted = "n" in self.pattern.groupindex
+            if "sure" in self.pattern.groupindex:
+                self.sure = Rule(self.daemon, "/".join(("SURE", self.door, self.witness)),
+                                 self.why + " (root, or unknown)", self.template)
+        return self.pattern
 
 
 def rules():
@@ -991,7 +994,7 @@ class Court:
             times, end = times * int(head["times"]), text.rfind(b"]", end - 1, end)
         heard = False
         for rule in rules:
-            found = rule.match(text, begin, end)
+            found = (rule.pattern or rule.compiled()).fullmatch(text, begin, end)
             if not found:
                 continue
             logged = (self.in_session(rule, head, found.groupdict())
@@ -1149,7 +1152,7 @@ def canonical(text, mask6):
 
 class Options:
     """What the command line (list of str) can change: attributes named as the long options. Wrong
-    usage is said, and ends the program: exit 2.
+    usage is reported, and ends the program: exit 2.
     """
 
     def __init__(self, args):
@@ -1164,8 +1167,8 @@ class Options:
 
 
 def checked(what, valid, read=str):
-    """A function that returns what it reads in an option's text (str), or says that it is not
-    what, where valid(text) is false or raises ValueError.
+    """What argparse takes for a type: a function that returns read(text) if valid(text), and
+    otherwise says "not WHAT: TEXT" (str).
     """
     def value(text):
         with contextlib.suppress(ValueError, OverflowError):
@@ -1226,7 +1229,7 @@ OPTIONS = (
 
 def parse(args):
     """Read the command line (list of str). Returns {option's long name: value} of what it sets.
-    Wrong usage is said, and ends the program: exit 2.
+    Wrong usage is reported, and ends the program: exit 2.
     """
     import argparse
 
@@ -1362,8 +1365,8 @@ def progress(log, path, verbose):
 
 @contextlib.contextmanager
 def locked(path):
-    """Make the temporary file (str) that is to become the table, and hold it locked: as long as it
-    stands there, other runs wait. Yields its descriptor; removes it unless it has been renamed.
+    """Make the temporary file (str) that is to become the table, and hold it locked: other runs
+    wait. Yields its descriptor; removes it unless it has been renamed.
 
     Raises OSError, also when another run keeps the lock for longer than WAIT.
     """
@@ -1391,9 +1394,9 @@ def locked(path):
 
 
 def made_and_locked(path):
-    """Make path (str) and lock it. Returns its descriptor; None if something was there, which is
-    removed unless a living run holds it: a killed run has left it, or somebody has put it there
-    for us to write to. Raises OSError.
+    """Make path (str) and lock it. Returns its descriptor; None if something was there: it is
+    removed unless somebody holds it locked. It may be what a killed run has left, or a trap for us
+    to write into. Raises OSError.
     """
     try:
         fd, ours = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), True
@@ -1457,8 +1460,8 @@ def fill(fd, lines, about):
 
 
 def rename(options, night, temporary, target):
-    """Let the temporary file (str) take the table file's (str) place, and have that on disk before
-    anything else happens. Raises OSError if it cannot.
+    """Let the temporary file (str) take the table file's (str) place, and have that on disk; what
+    cannot be synced is reported. Raises OSError if it cannot be renamed.
     """
     os.rename(temporary, target)
     try:
@@ -1543,7 +1546,7 @@ MANY = 25000  # entries, from which on pf is asked how many it can hold
 
 def dated(options, night, entries, found):
     """--expire: give each plain address, or IPv6 network as long as --mask6, the day on which it
-    was last named and why, and drop those whose day is too long ago.
+    was last named and why, and drop the dated ones whose day is too long ago.
 
     entries: set of bytes; found: {address: why}. Any other line is the admin's and stays as it is;
     an address that has such a line, or a dated one, gets no second one. Returns the new entries
@@ -1558,11 +1561,12 @@ def dated(options, night, entries, found):
         match = DATED.fullmatch(entry)
         address = match.group(1) if match else entry.strip()
         block = network(address)
-        if not block or b"%" in address or block[0] != block[1] and not (
-                block[0][0] == 6 and (match or address.endswith(b"/%d" % options.mask6))):
+        ours = block and (block[0] == block[1] or block[0][0] == 6 and (
+            match or address.endswith(b"/%d" % options.mask6)))
+        if not ours or b"%" in address:
             kept.add(entry)
             continue
-        # found now comes before an old date, that before a bare line
+        # of several lines for one address: found now, else dated, else bare
         if match:
             row = 1, match.group(2), entry
         else:
@@ -1586,8 +1590,8 @@ def address_of(entry):
 
 
 def within_limit(options, night, table, known):
-    """The table (list of bytes) as far as pf could load it at boot: what would be too much of
-    the newest is left out and said. Raises OSError if even the old entries are too many.
+    """The table (list of bytes) as far as pf could load it at boot, were it the only one: of the
+    new entries, the last are left out and reported. Raises OSError if the old ones are too many.
     """
     if options.no_pf or len(table) <= MANY:
         return table
@@ -1600,7 +1604,7 @@ def within_limit(options, night, table, known):
         return table
     limit = int(limit.group(1))
     cure = "set limit table-entries %d in pf.conf, or use --expire" % (
-        -(-4 * len(table) // 100000) * 100000)
+        (4 * len(table) // 100000 + 1) * 100000)  # room for a reload, and as much to grow
     entries = set(map(address_of, table)) - {b""}
     size = len(entries)
     # while it replaces a table, pf holds what goes as well as what comes
