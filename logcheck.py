@@ -1321,9 +1321,8 @@ class Tally:
 
 def unreadable():
     """What reading a log may raise (tuple of exceptions): each unpacker has an error of its own."""
-    own = [("zlib", "error"), ("lzma", "LZMAError")]
-    return (OSError, EOFError, ImportError) + tuple(
-        getattr(sys.modules[module], name) for module, name in own if module in sys.modules)
+    return (OSError, EOFError, ImportError, getattr(sys.modules.get("zlib"), "error", OSError),
+            getattr(sys.modules.get("lzma"), "LZMAError", OSError))
 
 
 def warn_of_no_stamp(block, path, night, stamp):
@@ -1346,9 +1345,7 @@ def progress(log, path, verbose):
     each block. What it said is wiped when the reading ends.
     """
     about = os.fstat(log.fileno())
-    if not (verbose and os.isatty(2) and stat.S_ISREG(about.st_mode)):
-        yield lambda: None
-        return
+    shown = verbose and os.isatty(2) and stat.S_ISREG(about.st_mode)
 
     def show():
         done = os.lseek(log.fileno(), 0, os.SEEK_CUR)
@@ -1356,9 +1353,10 @@ def progress(log, path, verbose):
             to_stderr(b"\r\x1b[K%s: %d of %d MB" % (
                 visible(path).encode(), done >> 20, about.st_size >> 20))
     try:
-        yield show
+        yield show if shown else lambda: None
     finally:
-        to_stderr(b"\r\x1b[K")
+        if shown:
+            to_stderr(b"\r\x1b[K")
 
 
 # Replacing the table file
@@ -1595,14 +1593,14 @@ def within_limit(options, night, table, known):
     """
     if options.no_pf or len(table) <= MANY:
         return table
+    told = None
     try:
-        limit = re.search(rb"table-entries\s+hard limit\s+([0-9]+)", pfctl("-sm"))
+        told = re.search(rb"table-entries\s+hard limit\s+([0-9]+)", pfctl("-sm"))
     except OSError as error:
         night.complain("pfctl", error)
+    if not told:
         return table
-    if not limit:
-        return table
-    limit = int(limit.group(1))
+    limit = int(told.group(1))
     cure = "set limit table-entries %d in pf.conf, or use --expire" % (
         (4 * len(table) // 100000 + 1) * 100000)  # room for a reload, and as much to grow
     entries = set(map(address_of, table)) - {b""}
