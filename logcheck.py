@@ -36,6 +36,7 @@ if __name__ == "__main__":
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import re
 import signal
@@ -855,6 +856,7 @@ class Rule:
         self.more, self.what = self.what.endswith("+"), self.what.rstrip("+")
         program = "postfix" if daemon in ("submission", "cleanup") else daemon
         self.reason = "%s: %s" % (program, why)
+        self.begins, self.follows = beginnings(template)
 
     def compiled(self):
         """The template's pattern, which is compiled when it is first tried."""
@@ -897,50 +899,45 @@ def expand(template):
 
 
 def beginnings(template):
-    """How a message of a template (str) may begin ("{a|b} c<X>": a c, b c): {literal text (bytes):
-    the pattern (bytes) that must follow for the message to be looked at, up to a "~", if any}.
+    """How a message of a template (str) may begin, "{a|b} c<X>" with "a c" or "b c" (tuple of
+    bytes), and a pattern (bytes) of what must follow for it to be looked at: all up to a "~".
     """
-    found, rest = {b""}, template
-    for piece in re.findall(r"\{[^<{}]*\}|[^<{}|~]+|.", template):
-        if piece[0] in "<{|}~" and not piece.endswith("}"):
-            break
-        found = {begin + choice.encode() for begin in found
-                 for choice in piece.strip("{}").split("|")}
-        rest = rest[len(piece):]
-    return dict.fromkeys(found, unnamed(expand(rest.split("~")[0])) if "~" in rest else b"")
+    literal = re.match(r"(?:[^<{|}~]|\{[^<{}]*\})*", template).group()
+    pieces = [piece.strip("{}").split("|") for piece in re.findall(r"\{.*?\}|[^{]+", literal)]
+    follows, tilde, _ = template[len(literal):].partition("~")
+    return (tuple("".join(choice).encode() for choice in itertools.product(*pieces)),
+            b"(?=%s)" % expand(follows) if tilde else b"")
 
 
-def unnamed(pattern):
-    """A pattern (bytes) without the names of its groups."""
-    return re.sub(rb"\?P<\w+>", b"?:", pattern)
-
-
-def by_beginning():
-    """What a log is searched for, and what is tried where it is found, both from RULES. Returns
-    {beginning of a message (bytes): [(matcher of all before it in a line, [Rule])]} and a pattern
-    (bytes) of a beginning, its group "begin".
+def by_beginning(rows):
+    """What to try where one of [Rule] may begin: {beginning of a message (bytes): [(matcher of all
+    before it in a line of a daemon, [Rule] of that daemon)]}.
     """
-    heads = [(daemon, re.compile(rb"%s%s(?:\[\d+\]|)(?: <\w+>|): (?:%s|)(?:%s|)%s%s" % (
-        STAMP_AND_HOST, program, SOLARIS, RSYSLOG, before, LEAD)).fullmatch)
-             for daemon, (program, before) in DAEMONS.items()]
-    rows = [(rule, beginnings(rule.template)) for rule in rules()]
-    found, letters = {}, {}
-    # in reverse order, which puts a longer beginning before a shorter one that it begins with
-    for begin, follows in sorted({item for _, begins in rows for item in begins.items()},
-                                 reverse=True):
-        found[begin] = []
-        fitting = [rule for rule, begins in rows if any(map(begin.startswith, begins))]
-        for daemon, head in heads:
-            its_own = [rule for rule in fitting if rule.daemon == daemon]
-            if its_own:
-                found[begin].append((head, its_own))
-        letters.setdefault(begin[:1], []).append(
-            re.escape(begin[1:]) + (b"(?=%s)" % follows if follows else b""))
-    # sorted by their first letters, the search for them takes two thirds of the time
-    words = b"|".join(b"%s(?:%s)" % (re.escape(letter), b"|".join(rest))
-                      for letter, rest in sorted(letters.items()))
-    return found, b": (?:%s|%s|)%s(?P<begin>%s)" % (
-        SOLARIS, unnamed(RSYSLOG), unnamed(LEAD), words)
+    found = {begin: [] for rule in rows for begin in rule.begins}
+    for daemon, (program, before) in DAEMONS.items():
+        head = re.compile(rb"%s%s(?:\[\d+\]|)(?: <\w+>|): (?:%s|)(?:%s|)%s%s" % (
+            STAMP_AND_HOST, program, SOLARIS, RSYSLOG, before, LEAD)).fullmatch
+        for begin in found:
+            fitting = [rule for rule in rows
+                       if rule.daemon == daemon and begin.startswith(rule.begins)]
+            if fitting:
+                found[begin].append((head, fitting))
+    return found
+
+
+def any_beginning(rows):
+    """A pattern (bytes) that finds where a message of one of [Rule] may begin; its group "begin"
+    is that beginning.
+    """
+    # in reverse order a longer one comes before the shorter one that it begins with; grouped by
+    # their first letters, they are found in two thirds of the time
+    begins = sorted({(begin, rule.follows) for rule in rows for begin in rule.begins}, reverse=True)
+    words = b"|".join(
+        b"%s(?:%s)" % (re.escape(letter), b"|".join(
+            re.escape(begin[1:]) + follows for begin, follows in group))
+        for letter, group in itertools.groupby(begins, key=lambda pair: pair[0][:1]))
+    pattern = b": (?:%s|%s|)%s(?P<begin>%s)" % (SOLARIS, RSYSLOG, LEAD, words)
+    return re.sub(rb"\?P<(?!begin>)\w+>", b"?:", pattern)  # other names would come twice
 
 
 class Court:
@@ -956,7 +953,8 @@ class Court:
         self.keep_lines = options.verbose or options.mail
         self.evidence, self.cases, self.first = {}, {}, {}
         self.sessions, self.before = {}, b""
-        self.rules, self.words = by_beginning()
+        rows = rules()
+        self.rules, self.words = by_beginning(rows), any_beginning(rows)
         self.search = re.compile(self.words + b".*", re.MULTILINE).finditer
 
     def hear(self, block, tally):
