@@ -715,6 +715,9 @@ REJECT/smtp/reject   rejected relaying or recipient  smtp {event=|}failed-comman
     <AH>command="<RCPTCMD><ANY>" result="5<ANY>
 SURE/smtp/abuse      abuse of the protocol  smtp {event=|}failed-command <AH>command="<NOSMTP><ANY>"
     result="500<ANY>
+# by a filter, at any of its phases
+REJECT/smtp/reject   rejected connection or message  smtp {event=|}failed-command
+    <AH>command="<ANY>" result="<REFUSAL><ANY>
 SURE/smtp/abuse      abuse of the protocol  smtp {event=|}bad-input <AH>result="500<ANY>Pipelining
     not supported<ANY>
 # 5.x
@@ -804,6 +807,7 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
                 rb"[\w ]*(?: \([^()]*\)|)(?: \((?:SHA1 of |)given password: (?!.*\): ).*\)|)",
     # OpenSMTPD
     "<AH>": rb"(?: ?address=\[?<IP>\]? host=\S+ ?|)",
+    "<REFUSAL>": rb"55[0134] ",
     "<AUTHCMD>": rb"(?i:auth)", "<RCPTCMD>": rb"(?i:rcpt to|mail from):",
     "<NOSMTP>": rb"(?:(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT) |Host:|User-Agent:|\\)",
 }
