@@ -832,7 +832,7 @@ DAEMONS = {
 }
 # "Apr  8 12:00:00 mail ", with RFC 3339's stamp too, or facility.priority about the host: <so>, or
 # as busybox or AIX (auth|security:info) do it; Dovecot's own file names no host
-STAMP_AND_HOST = (rb"(?:[A-Z].{14}(?:\.\d{1,6}|)|[\d-]{10}[T ]\S+) {1,2}(?:<[\w.]+> |)"
+STAMP_AND_HOST = (rb"(?:[A-Z].{14}(?:\.\d{1,6}|:|)|[\d-]{10}[T ]\S+) {1,2}(?:<[\w.]+> |)"
                   rb"(?:(?P<host>\S*[^\s:]) |)(?:<[\w.]+> |[a-z0-9|]+[.:][a-z]+ |)")
 # behind the program: Solaris' [ID ...], and what rsyslog puts around a message that came N times
 SOLARIS = rb"\[ID \d{1,9} [\w.]{1,30}\] "
