@@ -1479,7 +1479,7 @@ def rename(options, night, temporary, target):
 
 def allow_list(path):
     """The networks of --allow's file (str, or None) as two lists of addresses (4 or 6, int): their
-    first ones, sorted; at i, the highest in the i lowest networks. None if there are none.
+    first ones, sorted; at i, the highest in the i lowest networks. None if there is no file.
 
     Raises OSError; ValueError that names the first line that is neither address nor network: a
     list read by halves would lock somebody out.
@@ -1497,10 +1497,9 @@ def allow_list(path):
                     raise ValueError("line %d: neither address nor network: %s"
                                      % (number, visible(text)))
                 allowed.append(block)
-    if not allowed:
-        return None
-    firsts, lasts = zip(*sorted(allowed))
-    return firsts, list(itertools.accumulate(((0, 0),) + lasts, max))
+    allowed.sort()
+    lasts = [(0, 0)] + [last for _, last in allowed]
+    return [first for first, _ in allowed], list(itertools.accumulate(lasts, max))
 
 
 def is_allowed(entry, allowed):
