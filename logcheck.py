@@ -856,8 +856,8 @@ class Rule:
 
     def __init__(self, daemon, verdict, why, template):
         self.daemon, self.why, self.template = daemon, why, template
-        self.what, self.door, self.witness = (verdict + "//").split("/")[:3]
-        self.more, self.what = self.what.endswith("+"), self.what.rstrip("+")
+        self.what, self.more, self.door, self.witness = re.match(
+            r"(\w+)(\+?)/?([^/]*)/?(.*)", verdict).groups()
         program = "postfix" if daemon in ("submission", "cleanup") else daemon
         self.reason = "%s: %s" % (program, why)
         self.begins, self.follows = beginnings(template)
@@ -868,7 +868,7 @@ class Rule:
             self.pattern = re.compile(expand(self.template) + rb"\r?", re.DOTALL)
             self.counted = "n" in self.pattern.groupindex
             if "sure" in self.pattern.groupindex:
-                self.sure = Rule(self.daemon, "/".join(("SURE", self.door, self.witness)),
+                self.sure = Rule(self.daemon, "SURE/%s/%s" % (self.door, self.witness),
                                  self.why + " (root, or unknown)", self.template)
         return self.pattern
 
