@@ -1050,12 +1050,9 @@ class Court:
         if case is None:
             peer = canonical(logged, self.options.mask6)
             case = self.cases[logged] = self.evidence.setdefault(peer, {}) if peer else {}
-        if rule in case:
-            case[rule] += times
-        else:
-            case[rule] = times
-            if line:
-                self.first[canonical(logged, self.options.mask6), rule] = line
+        if line and rule not in case:
+            self.first[canonical(logged, self.options.mask6), rule] = line
+        case[rule] = case.get(rule, 0) + times
 
     def judge(self, night):
         """Judge every peer heard of. Returns {address or network (bytes): why (str)} of the
