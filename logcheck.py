@@ -818,10 +818,10 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
 DAEMONS = {
     "sshd": (rb"sshd(?:-session|-auth|)(?:\(pam_unix\)|)",
              rb"(?:(?:error|fatal): |)(?:|[\w./@~+-]{1,200}(?::\d{1,6}|): )"),
-    "postfix": (rb"(?!\S*(?:submission|smtps)[\w.-]*/)[\w./-]*/(?:smtpd|postscreen)",
+    "postfix": (rb"(?!\S*(?:submission|smtps|/587|/465)[\w.-]*/)[\w./-]*/(?:smtpd|postscreen)",
                 rb"(?:\w{4,24}: |)"),
-    "submission": (rb"[\w./-]*(?:submission|smtps)[\w.-]*/(?:[\w.-]+/)*(?:smtpd|postscreen)",
-                   rb"(?:\w{4,24}: |)"),
+    "submission": (rb"[\w./-]*(?:submission|smtps|/587|/465)[\w.-]*/(?:[\w.-]+/)*"
+                   rb"(?:smtpd|postscreen)", rb"(?:\w{4,24}: |)"),
     "cleanup": (rb"[\w./-]*/cleanup", rb"\w{4,24}: "),
     "dovecot": (
         rb"(?:dovecot(?:-auth|)|auth(?:-worker|)(?:\(\d+\)|)|"
