@@ -776,8 +776,9 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     # the client has logged in; a line that was cut short may end in typed text
     "<LOGGEDIN>": rb".{0,500} helo=<[^<> ]{0,100}> sasl_method=\S{1,40} sasl_username="
                   rb"(?!.* helo=<).{0,99}[^>]",
-    "<REFUSED>": rb"(?:5(?!52)\d\d |bare .LF. |454 4\.7\.1 |450 (?:4\.1\.1 |).{0,300}?: Recipient "
-                 rb"address rejected: (?:User unknown|undeliverable address)).*",
+    "<REFUSED>": rb"(?:5(?!52)\d\d |bare .LF. |454 4\.7\.1 (?=.*: Relay access denied)|"
+                 rb"450 (?:4\.1\.1 |).{0,300}?: Recipient address rejected: "
+                 rb"(?:User unknown|undeliverable address)).*",
     # Dovecot: the last rip= is its own, the name before it is typed
     "<WHO>": rb"(?:user=<.*>, |)<RIP>",
     "<RIP>": rb"(?:method=\S{0,64}, |)rip=<IP>(?:, (?:[lr]port|lip|mpid|pid)=[\w.:]+)*"
