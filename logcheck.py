@@ -799,8 +799,9 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<PROXIED>": rb"(?P<user>[^<>]{0,100}?)", "<AGAIN>": rb"(?P=user)",
     "<SERVER>": rb"[\w ,.:<>()\[\]-]{1,200}?",
     "<REQUEST>": rb"(?:request \[\d+\]: |)(?:(?:Info|Error): |)(?:[\w-]+: |)",
-    "<OUTOFORDER>": rb"<REQUEST>(?:Password query failed|ldap_bind\(\) failed|"
-                    rb"Connection appears)(?!.*\)(?:<[^<>]*>)*: ).*",
+    "<OUTOFORDER>": rb"<REQUEST>(?:Password query failed|ldap_bind\(\) failed|Connection appears|"
+                    rb"ldap_search\(.{0,500}\) failed: (?:Can't contact|Server is |Timed out))"
+                    rb"(?!.*\)(?:<[^<>]*>)*: ).*",
     "<DENIED>": rb"<REQUEST>(?:unknown user|[Pp]assword mismatch|[Ii]nvalid credentials|"
                 rb"User found from deny passdb|Authentication failure due to policy|"
                 rb"pam_authenticate\(\) failed: (?:[Aa]uthentication (?:failure|error)|"
