@@ -847,6 +847,7 @@ REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\]|): |(?P<tag>\S{1
 NEAR = 4096  # bytes before it in which the line is looked for that syslogd repeats
 BELIEVED = 10  # attempts that one line may state: Dovecot can be made to log a typed line
 GUESSED = 1000  # failures for each login from which on somebody has guessed a password
+AGAINST = ("SURE", "FAIL", "LEFT", "REJECT")  # what speaks against a peer
 
 
 class Rule:
@@ -1080,48 +1081,44 @@ class Court:
         return attackers
 
 
-AGAINST = ("SURE", "FAIL", "LEFT", "REJECT")
-
-
 def weigh(counts, threshold):
-    """The judgement of a peer by what was heard of it ({rule: how often}): README, CAREFUL MODE.
-
-    Returns the rule that makes it an attacker (or None), what speaks against it, its logins and
-    its deliveries (int). One attempt is often logged more than once: at each door the witness who
-    saw most is believed; what was tried at different doors adds up.
+    """Judge a peer by what was heard of it ({rule: how often}). Returns the rule that makes it an
+    attacker (or None), what speaks against it, its logins and its deliveries (int).
     """
-    heard = {}  # {what: {door: {witness: how often}}}
+    # one attempt is often logged more than once: at each door the witness who saw most is believed
+    heard = {}  # {(what, door): {witness: how often}}
     for rule, times in counts.items():
-        witnesses = heard.setdefault(rule.what, {}).setdefault(rule.door, {})
+        witnesses = heard.setdefault((rule.what, rule.door), {})
         witnesses[rule.witness] = witnesses.get(rule.witness, 0) + times
+    heard = {key: max(witnesses.values()) for key, witnesses in heard.items()}
 
-    def total(what, *doors):
-        return sum(max(witnesses.values()) for door, witnesses in heard.get(what, {}).items()
-                   if not doors or door in doors)
-
-    def deciding(*what):
-        return max((rule for rule in counts if rule.what in what),
-                   key=lambda rule: (counts[rule], rule.reason, rule.template))
+    def total(what, *doors):  # of all doors if none is named; different doors add up
+        return sum(times for (said, door), times in heard.items()
+                   if said == what and (not doors or door in doors))
 
     logins, down = total("LOGIN"), total("DOWN")
     delivered = max(0, total("DELIVERED") - total("UNDONE"))
+    # deliveries outweigh SMTP's signs and rejects
     signs = (total("SURE", "ssh", "login")
              + max(0, total("SURE", "smtp", "submission") - delivered))
+    rejects = max(0, total("REJECT") - delivered)
+    # a 4xx of ours takes back a leaving; our login service being down, that and a failed login
     left = total("LEFT", "smtp") - total("PUTOFF", "smtp") - down
-    # who leaves submission without a login has failed there; Dovecot's auth process hears of the
-    # attempts at all doors to mail
+    # who leaves submission without a login has failed there
     submission = max(total("FAIL", "submission"),
                      total("LEFT", "submission") - total("PUTOFF", "submission"))
+    # Dovecot's auth process hears of the attempts at all doors to mail
     mail = max(total("FAIL", "smtp", "login") + submission, total("FAIL", "auth")) - down
-    rejects = max(0, total("REJECT") - delivered)
     failures = total("FAIL", "ssh") + max(0, mail) + rejects
-    rule = None
+    decisive = ()
     if signs > logins:
-        rule = deciding("SURE")
+        decisive = ("SURE",)
     elif left > 0 and not logins and not delivered:
-        rule = deciding("LEFT")
+        decisive = ("LEFT",)
     elif failures >= threshold and failures > GUESSED * logins:
-        rule = deciding("FAIL", "REJECT", "LEFT")
+        decisive = ("FAIL", "REJECT", "LEFT")
+    rule = max((rule for rule in counts if rule.what in decisive), default=None,
+               key=lambda rule: (counts[rule], rule.reason, rule.template))
     return rule, failures + signs + max(0, left), logins, delivered
 
 
