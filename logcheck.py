@@ -580,7 +580,7 @@ FAIL/ssh/failed      failed password  Failed <PASSWORD> for <USER> from <PEER><S
 # typed on both sides: no blank in the name
 FAIL/ssh/failed      failed hostbased  Failed hostbased for {<SURE>invalid user |}<WORD> from
     <PEER><SSH2><CLIENTUSER>
-LOGIN/ssh/accepted   login  Accepted <WORD> for <ACCOUNT> from <PEER><SSH2><MORE>
+LOGIN/ssh/accepted   login  Accepted <WORD> for <ACCOUNT> from <PEER><SSH2>{: <ANY>|}
 FAIL/ssh/end         too many attempts  Disconnecting {<SURE>{invalid user <SHY>|authenticating user
     root} |authenticating user <SHY> |}<PEER>: Too many authentication failures<PRE>
 FAIL/ssh/many        too many attempts  maximum authentication attempts exceeded for <TRIED> from
@@ -753,7 +753,7 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<KEY>": rb"(?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60}|)",
     "<SURE>": rb"(?P<sure>)",
     "<TRIED>": rb"(?:<SURE>(?:i(?:nvalid|llegal) user <USER>|root)|<USER>)",
-    "<MORE>": rb"(?:: .*|)", "<CLIENTUSER>": rb"(?:: (?!.* from ).*|)",
+    "<CLIENTUSER>": rb"(?:: (?!.* from ).*|)",
     "<ACCOUNT>": rb"[^<>]{0,100}?",  # of a real user: not typed
     "<PASSWORD>": rb"(?:password|keyboard-interactive\S{0,30}|challenge-response)",
     "<SERVICE>": rb"[^\s)]{1,30}",
