@@ -1502,8 +1502,11 @@ def is_allowed(entry, allowed):
     """Whether an entry (bytes) of the table holds, or lies in, one of the allowed networks."""
     import bisect
     firsts, highest = allowed
-    blocks = filter(None, map(network, address_of(entry).split()))
-    return any(highest[bisect.bisect(firsts, last)] >= first for first, last in blocks)
+    for word in address_of(entry).split():
+        block = network(word)
+        if block and highest[bisect.bisect(firsts, block[1])] >= block[0]:
+            return True
+    return False
 
 
 def network(text):
@@ -1571,8 +1574,9 @@ def dated(options, night, entries, found):
             row = 2 * (entry in found), today, b"%s # %s %s" % (address, today, why)
         dates[block] = max(row, dates.get(block, row))
     by_hand = {network(address_of(entry)) for entry in kept}
-    for block in dates.keys() - by_hand:
-        _, date, line = dates[block]
+    for block, (_, date, line) in dates.items():
+        if block in by_hand:
+            continue
         if date < oldest:
             night.expired.append(line)
         else:
