@@ -1099,16 +1099,17 @@ def weigh(counts, threshold):
     logins, down = total("LOGIN"), total("DOWN")
     delivered = max(0, total("DELIVERED") - total("UNDONE"))
     # deliveries outweigh SMTP's signs and rejects
-    signs = (total("SURE", "ssh", "login")
-             + max(0, total("SURE", "smtp", "submission") - delivered))
+    smtp_signs = total("SURE", "smtp", "submission")
+    signs = total("SURE") - smtp_signs + max(0, smtp_signs - delivered)
     rejects = max(0, total("REJECT") - delivered)
     # a 4xx of ours takes back a leaving; our login service being down, that and a failed login
     left = total("LEFT", "smtp") - total("PUTOFF", "smtp") - down
     # who leaves submission without a login has failed there
     submission = max(total("FAIL", "submission"),
                      total("LEFT", "submission") - total("PUTOFF", "submission"))
+    others = total("FAIL") - total("FAIL", "ssh", "submission", "auth")
     # Dovecot's auth process hears of the attempts at all doors to mail
-    mail = max(total("FAIL", "smtp", "login") + submission, total("FAIL", "auth")) - down
+    mail = max(others + submission, total("FAIL", "auth")) - down
     failures = total("FAIL", "ssh") + max(0, mail) + rejects
     decisive = ()
     if signs > logins:
@@ -1141,7 +1142,7 @@ def canonical(text, mask6):
             or address.is_link_local or address in ipaddress.ip_network("0.0.0.0/8")):
         return None
     if address.version == 6 and mask6 < 128:
-        address = ipaddress.ip_network((int(address) >> 128 - mask6 << 128 - mask6, mask6))
+        address = ipaddress.IPv6Network((int(address) >> 128 - mask6 << 128 - mask6, mask6))
     return str(address).encode()
 
 
