@@ -772,7 +772,7 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<EARLY>": rb"(?:CONNECT|HELO|EHLO|STARTTLS|UNKNOWN|VRFY|HELP)",
     "<MECH>": rb"[\w-]{1,40}",
     "<NOSASL>": rb"(?:Connection lost|Can't connect|Authentication backend error|"
-              rb"[Gg]eneric failure|Temporary).*",
+                rb"[Gg]eneric failure|Temporary).*",
     # the client has logged in; a line that was cut short may end in typed text
     "<LOGGEDIN>": rb".{0,500} helo=<[^<> ]{0,100}> sasl_method=\S{1,40} sasl_username="
                   rb"(?!.* helo=<).{0,99}[^>]",
@@ -866,13 +866,12 @@ class Rule:
         self.begins, self.follows = beginnings(template)
 
     def compiled(self):
-        """The template's pattern, which is compiled when it is first tried."""
-        if not self.pattern:
-            self.pattern = re.compile(expand(self.template) + rb"\r?", re.DOTALL)
-            self.counted = "n" in self.pattern.groupindex
-            if "sure" in self.pattern.groupindex:
-                self.sure = Rule(self.daemon, "SURE/%s/%s" % (self.door, self.witness),
-                                 self.why + " (root, or unknown)", self.template)
+        """Compile the template, when it is first tried. Returns the pattern."""
+        self.pattern = re.compile(expand(self.template) + rb"\r?", re.DOTALL)
+        self.counted = "n" in self.pattern.groupindex
+        if "sure" in self.pattern.groupindex:
+            self.sure = Rule(self.daemon, "SURE/%s/%s" % (self.door, self.witness),
+                             self.why + " (root, or unknown)", self.template)
         return self.pattern
 
 
@@ -924,9 +923,9 @@ def by_beginning(rows):
     for daemon, (program, before) in DAEMONS.items():
         head = re.compile(rb"%s%s(?:\[\d+\]|)(?: <\w+>|): (?:%s|)(?:%s|)%s%s" % (
             STAMP_AND_HOST, program, SOLARIS, RSYSLOG, before, LEAD)).fullmatch
+        its_own = [rule for rule in rows if rule.daemon == daemon]
         for begin in found:
-            fitting = [rule for rule in rows
-                       if rule.daemon == daemon and begin.startswith(rule.begins)]
+            fitting = [rule for rule in its_own if begin.startswith(rule.begins)]
             if fitting:
                 found[begin].append((head, fitting))
     return found
@@ -962,6 +961,7 @@ class Court:
         self.sessions, self.before = {}, b""
         rows = rules()
         self.rules, self.words = by_beginning(rows), any_beginning(rows)
+        # to the end of the line: what a client types behind a beginning is none
         self.search = re.compile(self.words + b".*", re.MULTILINE).finditer
 
     def hear(self, block, tally):
@@ -1481,7 +1481,6 @@ def allow_list(path):
     Raises OSError; ValueError that names the first line that is neither address nor network: a
     list read by halves would lock somebody out.
     """
-    import itertools
     if not path:
         return None
     allowed = []

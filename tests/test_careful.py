@@ -312,7 +312,7 @@ def test_dates_are_dates(host, seen, now, stamp):
 @pytest.mark.parametrize("before, seen", [
     (" mail ", True), (" ", True), (" 2001:db8::9 ", True), (".123456 mail ", True),
     (" <38> mail ", True), (" <auth.info> mail ", True), (" mail <auth.info> ", True),
-    (": mail ", True), ("  mail ", True),  # macOS: log show --style syslog
+    (": mail ", True), ("  mail ", True),  # macOS: its syslogd's repeats, log show
     (" mail auth.info ", True), (" mail auth|security:info ", True),  # as busybox and AIX do it
     (" mail x: ", False), (" mail x ", False), ("", False)])
 def test_what_may_stand_before_the_program(host, before, seen):

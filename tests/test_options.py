@@ -331,8 +331,8 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=repr_of_20)
 def test_hostile_text_is_harmless_in_a_letter(host, mode, text):
-    """In a log, in the table or pf's, and in the names of files, there with newlines for carriage
-    returns, and without what no name can hold.
+    """In a log, in the table or pf's, and in the names of files and table, there with newlines for
+    carriage returns, and without what no name can hold.
     """
     name = os.fsdecode(text.replace(b"\r", b"\n").translate(None, b"\0/")[:200] + b"~")
     head = STAMP + b" mail sshd[1]: "
@@ -343,7 +343,7 @@ def test_hostile_text_is_harmless_in_a_letter(host, mode, text):
     in_pf = mode and not re.search(b"[^ -~]", text)
     host.write("pf-table" if in_pf else name + "table", text + b"\n999.1.1.1\n")
     host.write("allow", b"192.0.2.7\n")
-    assert host.run("-a", name, "-e", name + "table", "-w", "allow", "--mail", "root",
+    assert host.run("-a", name, "-e", name + "table", "-t", name, "-w", "allow", "--mail", "root",
                     *mode)[0] == 0
     body = letter_of(host)[2]
     for found in (r"^192\.0\.2\.1 ", r"^192\.0\.2\.2 ", r"^999\.1\.1\.1 +pf could not load it"):
