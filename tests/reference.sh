@@ -1,7 +1,6 @@
 #!/bin/sh
-# The pipeline that logcheck.py stands in for: the page's nightly script, with its lost lines
-# restored. The tests run it with every shell and awk they find and compare its table file,
-# byte for byte, with the one logcheck.py writes.
+# The pipeline that logcheck.py stands in for: /root/logcheck.sh. The tests run it with every shell
+# and awk they find and compare its table file, byte for byte, with the one logcheck.py writes.
 #
 # From the environment: MAILLOG, AUTHLOG, ETCFILE, DAYS; on PATH, before the system's own
 # commands, the stand-ins for OpenBSD's date(1) (which reads NOW) and for pfctl(8).
