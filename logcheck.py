@@ -422,14 +422,13 @@ def careful_attackers(options, night):
     return court.judge(night)
 
 
-class Range(dict):
+class Range:
     """The last days and two hours more, by the stamps on the lines. The two hours are for clocks
     set back and for runs that begin later than the night before: nothing is lost.
 
-    A cache: {a line's first ten bytes, which name an hour or an ISO date: True if all lines that
-    begin so lie in the range; False if none does; None if holds() must look closer}. first, last:
-    epoch seconds; ends: both as local time (str); hours: {an hour of the range as syslogd writes
-    it, "Apr  8 12" or "Apr 08 12" (bytes): the same as in ends (str)}.
+    first, last: epoch seconds; ends: both as local time (str); hours: {an hour of the range as
+    syslogd writes it, "Apr  8 12" or "Apr 08 12" (bytes): the same as in ends (str)};
+    dates: the first and the last ISO date (bytes) that may lie in it.
     """
 
     def __init__(self, now, days):
@@ -438,33 +437,29 @@ class Range(dict):
         self.first = int(time.mktime((at.tm_year, at.tm_mon, at.tm_mday - days, at.tm_hour - 2,
                                       at.tm_min, at.tm_sec, 0, 0, -1)))
         self.ends = local_time(self.first), local_time(now)
-        # of a year at most: syslogd's stamps do not name the year
+        # an ISO date may be of another zone, up to a day away
+        self.dates = [local_time(second)[:10].encode()
+                      for second in (self.first - 86400, now + 86400)]
+        # of a year at most: syslogd's stamps do not name the year, and then hold any line
+        self.any_day = days >= 365
         self.hours = {time.strftime(form, time.localtime(second)).encode(): local_time(second)[:13]
                       for second in [*range(max(self.first, now - 366 * 86400), now, 1800), now]
                       for form in ("%b %e %H", "%b %d %H")}
-        # in the first and the last hour minutes decide, unless it comes again a year on
-        self.edges = [end[:13] for end in self.ends] if days < 365 else []
 
-    def __missing__(self, begin):
-        if begin[4:5] == b"-":  # it may be of another zone, up to a day away
-            first, last = (local_time(second)[:10].encode()
-                           for second in (self.first - 86400, self.last + 86400))
-            self[begin] = None if first <= begin <= last else False
-        else:
-            hour = self.hours.get(begin[:9])
-            self[begin] = None if hour in self.edges else hour is not None
-        return self[begin]
+    def may_hold(self, line):
+        """Whether a line (bytes) may lie in the range, by its hour or ISO date alone."""
+        if line[4:5] == b"-":
+            return self.dates[0] <= line[:10] <= self.dates[1]
+        return line[:9] in self.hours
 
     def holds(self, line):
         """Whether a line (bytes) lies in the range."""
-        inside = self[line[:10]]
-        if inside is not None:
-            return inside
-        if line[4:5] == b"-":
-            second = iso_second(line)
-            return second is not None and self.first <= second <= self.last
-        first, last = self.ends
-        return first <= self.hours[line[:9]] + line[9:15].decode("latin-1") <= last
+        hour = self.hours.get(line[:9])
+        if hour:
+            first, last = self.ends
+            return self.any_day or first <= hour + line[9:15].decode("latin-1") <= last
+        second = iso_second(line) if self.may_hold(line) else None
+        return second is not None and self.first <= second <= self.last
 
 
 def local_time(second):
@@ -479,20 +474,17 @@ ANY_STAMP = re.compile(SYSLOG_STAMP.pattern + b"|" + ISO_STAMP)
 
 def iso_second(line):
     """The epoch second of an ISO 8601 or RFC 3339 stamp that a line (bytes) begins with; local
-    time if it names no offset; None if there is none, or no such time.
+    time if it names no offset; None if there is none, or no such month.
     """
-    import datetime
-    stamp = re.match(ISO_STAMP, line)
+    import calendar
     try:
-        *date, second = map(int, stamp.groups()[:6])
-        zone = stamp.group(7)
-        when = datetime.datetime(*date, min(second, 59))
+        *when, zone = re.match(ISO_STAMP, line).groups()
+        when = tuple(map(int, when))
         if not zone:
-            return when.timestamp()
-        if zone != b"Z":
-            when -= datetime.timedelta(hours=int(zone[:3]), minutes=int(zone[:1] + zone[-2:]))
-        return when.replace(tzinfo=datetime.timezone.utc).timestamp()
-    except (AttributeError, ValueError, OverflowError, OSError):
+            return time.mktime(when + (0, 0, -1))
+        offset = 0 if zone == b"Z" else int(zone[1:3]) * 3600 + int(zone[-2:]) * 60
+        return calendar.timegm(when) - (-offset if zone[:1] == b"-" else offset)
+    except (AttributeError, ValueError):
         return None
 
 
@@ -971,9 +963,8 @@ class Court:
 
     def hear(self, block, tally):
         """Take the evidence in a block (bytes) of whole lines, and count it in the tally."""
-        inside = self.days
-        if inside[block[:10]] or any(inside[begin] is not False
-                                     for begin in {line[:10] for line in block.split(b"\n")}):
+        days = self.days
+        if days.may_hold(block) or any(map(days.may_hold, block.split(b"\n"))):
             search = self.search
             if b"last message repeated " in block:  # compiled once, which takes milliseconds
                 search = re.compile(b"(?:%s|last message repeated ).*" % self.words,
@@ -981,7 +972,7 @@ class Court:
             for hit in search(block):
                 start, end = block.rfind(b"\n", 0, hit.start()) + 1, hit.end()
                 tally.suspicious += 1
-                if inside[block[start:start + 10]] or inside.holds(block[start:end]):
+                if days.holds(block[start:end]):
                     tally.in_range += (self.testify(block, start, end, hit) if hit["begin"]
                                        else self.repeat(block, start, end))
         self.before = (self.before + b"\n" + block[-NEAR:])[-NEAR:]
