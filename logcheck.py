@@ -36,6 +36,7 @@ if __name__ == "__main__":
 import contextlib
 import errno
 import fcntl
+import functools
 import itertools
 import os
 import re
@@ -373,26 +374,18 @@ def sort_key(entry):
     """What sort(1) orders an entry (bytes) by with -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4: the first
     four fields as numbers, then the whole line (tuple).
     """
-    try:
-        one, two, three, four = entry.split(b".")
-    except ValueError:
-        one, two, three, four = (entry.split(b".", 4) + [b"", b"", b""])[:4]
-    return NUMBER[one], NUMBER[two], NUMBER[three], NUMBER[four], entry
+    fields = (entry.split(b".", 4) + [b"", b"", b""])[:4]
+    return (*map(field_number, fields), entry)
 
 
-class Numbers(dict):
-    """{field (bytes): the number (int) that `sort -n` reads in it}, each worked out once: blanks,
-    perhaps a minus, digits; zero if there are none. The digits are taken for hexadecimal ones: the
-    order is the same, and there is no limit to how many they are.
+@functools.lru_cache(None)  # most fields come again
+def field_number(field):
+    """The number (int) that `sort -n` reads in a field (bytes): blanks, perhaps a minus, digits;
+    zero if there are none. The digits are taken for hexadecimal ones: the order is the same, and
+    there is no limit to how many they are.
     """
-
-    def __missing__(self, field):
-        minus, digits = re.match(rb"[ \t]*(-?)([0-9]*)", field).groups()
-        self[field] = int(minus + (digits or b"0"), 16)
-        return self[field]
-
-
-NUMBER = Numbers()
+    minus, digits = re.match(rb"[ \t]*(-?)([0-9]*)", field).groups()
+    return int(minus + (digits or b"0"), 16)
 
 
 # ---- Careful mode --------------------------------------------------------------------------------
