@@ -1112,15 +1112,10 @@ def weigh(counts, threshold):
     return rule, failures + signs + max(0, left), logins, delivered
 
 
-is_quad = re.compile(rb"(?:%s\.){3}%s" % ((rb"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)",) * 2)).fullmatch
-
-
 def canonical(text, mask6):
     """An address as logged (bytes) as the table's entry: IPv4, or the IPv6 network of mask6 bits
     (int) that it lies in. None if invalid, loopback, multicast, link-local or unspecified.
     """
-    if is_quad(text) and not text.startswith((b"0.", b"127.", b"169.254.", b"22", b"23")):
-        return text  # as most are, in a tenth of the time
     import ipaddress
     try:
         address = ipaddress.ip_address(re.sub("^IPv6:|%.*", "", text.decode()))
@@ -1128,7 +1123,7 @@ def canonical(text, mask6):
         return None
     address = getattr(address, "ipv4_mapped", None) or address
     if (address.is_loopback or address.is_unspecified or address.is_multicast
-            or address.is_link_local or address in ipaddress.ip_network("0.0.0.0/8")):
+            or address.is_link_local or str(address).startswith("0.")):
         return None
     if address.version == 6 and mask6 < 128:
         address = ipaddress.IPv6Network((int(address) >> 128 - mask6 << 128 - mask6, mask6))
