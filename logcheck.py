@@ -842,27 +842,21 @@ AGAINST = ("SURE", "FAIL", "LEFT", "REJECT")  # what speaks against a peer
 
 class Rule:
     """A row of RULES. The verdict as what, door and witness; more: whether further rules are tried;
-    from the first match on, counted: whether it has an <N>, and sure: the rule that holds in its
-    place where <SURE> is matched.
+    counted: whether it has an <N>; sure: the rule that holds in its place where <SURE> is matched.
     """
-    pattern = sure = None
 
     def __init__(self, daemon, verdict, why, template):
-        self.daemon, self.why, self.template = daemon, why, template
+        self.daemon, self.template, self.sure = daemon, template, None
         self.what, self.more, self.door, self.witness = re.match(
             r"(\w+)(\+?)/?([^/]*)/?(.*)", verdict).groups()
         program = "postfix" if daemon in ("submission", "cleanup") else daemon
         self.reason = "%s: %s" % (program, why)
         self.begins, self.follows = beginnings(template)
-
-    def compiled(self):
-        """Compile the template, when it is first tried. Returns the pattern."""
-        self.pattern = re.compile(expand(self.template) + rb"\r?", re.DOTALL)
+        self.pattern = re.compile(expand(template) + rb"\r?", re.DOTALL)
         self.counted = "n" in self.pattern.groupindex
-        if "sure" in self.pattern.groupindex:
-            self.sure = Rule(self.daemon, "SURE/%s/%s" % (self.door, self.witness),
-                             self.why + " (root, or unknown)", self.template)
-        return self.pattern
+        if "sure" in self.pattern.groupindex and self.what != "SURE":
+            self.sure = Rule(daemon, "SURE/%s/%s" % (self.door, self.witness),
+                             why + " (root, or unknown)", template)
 
 
 def rules():
@@ -988,7 +982,7 @@ class Court:
             times, end = times * int(head["times"]), text.rfind(b"]", end - 1, end)
         heard = False
         for rule in rules:
-            found = (rule.pattern or rule.compiled()).fullmatch(text, begin, end)
+            found = rule.pattern.fullmatch(text, begin, end)
             if not found:
                 continue
             logged = (self.in_session(rule, head, found.groupdict())
