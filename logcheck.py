@@ -139,17 +139,14 @@ def attackers(options, night):
     found, wanted = {}, options.verbose or options.mail  # whether somebody reads the report
     for path, suspects in ([(path, mail_suspects) for path in options.maillog]
                            + [(path, auth_suspects) for path in options.authlog]):
-        tally, name = Tally(path), visible(os.path.basename(path))
-        night.tallies.append(tally)
-        try:
-            for block in blocks(open_log(path), path, night, SYSLOG_STAMP, options.verbose):
-                lines = suspects(block, start, end)
-                found.update(dict.fromkeys(addresses(lines), name))
-                if wanted:
-                    tally.add(block, len(suspects(block, *ALWAYS)), len(lines))
-                    explain(lines, night.findings)
-        except unreadable() as error:
-            night.complain(path, error)
+        name = visible(os.path.basename(path))
+        for block, tally in read_log(options, night, path, SYSLOG_STAMP):
+            lines = suspects(block, start, end)
+            found.update(dict.fromkeys(addresses(lines), name))
+            if wanted:
+                tally.suspicious += len(suspects(block, *ALWAYS))
+                tally.in_range += len(lines)
+                explain(lines, night.findings)
     return found
 
 
@@ -238,17 +235,16 @@ def open_log(path):
     return log
 
 
-def blocks(log, path, night, stamp, show=False):
+def blocks(log):
     """Yield an open log's text in blocks (bytes) of whole lines, each without its last newline.
-    Closes the log. Raises what unreadable() says.
+    Closes the log. Raises what its unpacker raises.
 
     NUL bytes at a line's beginning, left there by a power cut, are no part of it. Of a line over
-    LONGEST only so much is looked at. A log in which no stamp (compiled pattern) begins one of
-    the first 100 lines is reported: a run that sees nothing must not look like a quiet night.
+    LONGEST only so much is looked at.
     """
-    rest, first = b"", True
+    rest = b""
     read = getattr(log, "read1", log.read)  # read() loses what stands before damage
-    with log, progress(log, path, show) as tell_progress:
+    with log:
         fifo = log.fileno() and stat.S_ISFIFO(os.fstat(log.fileno()).st_mode)
         while True:
             if fifo:
@@ -264,17 +260,10 @@ def blocks(log, path, night, stamp, show=False):
             if last < 0:
                 rest += data[:LONGEST - len(rest)]
                 continue
-            block = (rest + data[:head])[:LONGEST] + data[head:last]
-            if first:
-                warn_of_no_stamp(block, path, night, stamp)
-                first = False
-            yield block
+            yield (rest + data[:head])[:LONGEST] + data[head:last]
             rest = data[last + 1:]
-            tell_progress()
-    if rest:
-        if first:
-            warn_of_no_stamp(rest, path, night, stamp)
-        yield rest
+        if rest:
+            yield rest
 
 
 def update(options, night, found):
@@ -402,16 +391,9 @@ def careful_attackers(options, night):
     seen = set()
     for path in options.maillog + options.authlog:
         for name, log in generations(path, days.first, night, seen):
-            tally = Tally(name)
-            night.tallies.append(tally)
             court.before = b""
-            try:
-                for block in blocks(log or open_log(name), name, night, ANY_STAMP,
-                                    options.verbose):
-                    tally.read += block.count(b"\n") + 1
-                    court.hear(block, tally)
-            except unreadable() as error:
-                night.complain(name, error)
+            for block, tally in read_log(options, night, name, ANY_STAMP, log):
+                court.hear(block, tally)
     return court.judge(night)
 
 
@@ -1290,24 +1272,27 @@ class Tally:
     def __init__(self, path):
         self.path, self.read, self.suspicious, self.in_range = path, 0, 0, 0
 
-    def add(self, block, suspicious, in_range):
-        """Count a block's (bytes) lines, those that are suspicious, and of these those in range."""
-        self.read += block.count(b"\n") + 1
-        self.suspicious += suspicious
-        self.in_range += in_range
 
-
-def unreadable():
-    """What reading a log may raise (tuple of exceptions): each unpacker has an error of its own."""
-    return (OSError, EOFError, ImportError, getattr(sys.modules.get("zlib"), "error", OSError),
-            getattr(sys.modules.get("lzma"), "LZMAError", OSError))
-
-
-def warn_of_no_stamp(block, path, night, stamp):
-    """Say so if none of a log's first 100 lines begins with a stamp (compiled pattern)."""
-    lines = block.split(b"\n", 100)[:100]
-    if not any(map(stamp.match, lines)):
-        night.say(path, "no line that a time stamp begins: is it the right log, and as text?")
+def read_log(options, night, path, stamp, log=None):
+    """Yield the blocks of a log (path: str; open already if log is given), each with the log's
+    Tally. A log that cannot be read is reported; so is one in which no stamp (compiled pattern)
+    begins one of the first 100 lines: a run that sees nothing must not look like a quiet night.
+    """
+    tally = Tally(path)
+    night.tallies.append(tally)
+    try:
+        log = log or open_log(path)
+        with progress(log, path, options.verbose) as tell_progress:
+            for block in blocks(log):
+                if not tally.read and not any(map(stamp.match, block.split(b"\n", 100)[:100])):
+                    night.say(path, "no line that a time stamp begins: is it the right log, and "
+                              "as text?")
+                tally.read += block.count(b"\n") + 1
+                yield block, tally
+                tell_progress()
+    except (OSError, EOFError, ImportError, getattr(sys.modules.get("zlib"), "error", OSError),
+            getattr(sys.modules.get("lzma"), "LZMAError", OSError)) as error:  # its unpacker's own
+        night.complain(path, error)
 
 
 def await_writer(log):
