@@ -916,8 +916,8 @@ class Court:
     """Hears lines as evidence and judges their peers by it.
 
     evidence: {peer (bytes), an address or IPv6 network: its case, {rule: how often}}; cases:
-    {address as logged: its peer's case}; first: {(peer, rule): line}, kept only for a report;
-    sessions: {(host, session): address as logged}; before: the end of the text before (bytes).
+    {address as logged: (its peer, that one's case)}; first: {(peer, rule): line}, kept only for
+    a report; sessions: {(host, session): address as logged}; before: the end of the text before.
     """
 
     def __init__(self, options, days):
@@ -1014,12 +1014,12 @@ class Court:
         """Note that a rule told so many times of an address as logged (bytes), and the first line
         (bytes, or None) that did.
         """
-        case = self.cases.get(logged)
-        if case is None:
+        if logged not in self.cases:
             peer = canonical(logged, self.options.mask6)
-            case = self.cases[logged] = self.evidence.setdefault(peer, {}) if peer else {}
+            self.cases[logged] = peer, self.evidence.setdefault(peer, {}) if peer else {}
+        peer, case = self.cases[logged]
         if line and rule not in case:
-            self.first[canonical(logged, self.options.mask6), rule] = line
+            self.first[peer, rule] = line
         case[rule] = case.get(rule, 0) + times
 
     def judge(self, night):
