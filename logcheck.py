@@ -607,7 +607,6 @@ FAIL/ssh/PAM         failed password  PAM: <PLAIN> for <TRIED> from <IP><VIA><PR
 FAIL/ssh/pam_unix    failed password  {(pam_unix) |}authentication failure; <PAM><WHOM>
 FAIL/ssh/pam_unix    failed password  pam_unix(<SERVICE>): authentication failure;~ <PAM><WHOM>
 FAIL/ssh/pam         failed password  pam_<SERVICE>): authentication failure;~ <PAM><WHOM>
-FAIL/ssh/pam_unix    failed password  PAM <N> more authentication failure{s|}; <PAM><WHOM>
 FAIL/ssh/pam_unix    failed password  more authentication failure{s|}; <PAM><WHOM>
 
 postfix
@@ -812,7 +811,7 @@ STAMP_AND_HOST = (rb"(?:[A-Z].{14}(?:\.\d{1,6}|:|)|[\d-]{10}[T ]\S+) {1,2}(?:<[\
 SOLARIS = rb"\[ID \d{1,9} [\w.]{1,30}\] "
 RSYSLOG = rb"message repeated (?P<times>\d{1,6}) times: \[ "
 # what stands before a beginning and matters: OpenSMTPD's session, a number of attempts
-LEAD = rb"(?:(?P<session>[0-9a-f]{16}) |(?P<n>\d{1,6}) |)"
+LEAD = rb"(?:(?P<session>[0-9a-f]{16}) |(?:PAM |)(?P<n>\d{1,6}) |)"
 HOST = re.compile(STAMP_AND_HOST)
 REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\]|): |(?P<tag>\S{1,60}: |))"
                       rb"last message repeated (?P<times>\d{1,6}) times?")
