@@ -712,7 +712,7 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<ANY>": rb".*",  # typed by the client, or what does not matter
     "<NAME>": rb".{0,400}", "<USER>": rb".{0,300}",  # typed; sshd makes up to four bytes of one
     "<SHY>": rb"[^:]{0,300}", "<WORD>": rb"\S{1,100}", "<TOKEN>": rb"\S*", "<DIGITS>": rb"\d{1,6}",
-    "<CODE>": rb"\d{1,3}", "<NOTBYUSER>": rb"(?! disconnected by user$)",
+    "<CODE>": rb"\d{1,10}", "<NOTBYUSER>": rb"(?! disconnected by user$)",
     "<PLAIN>": rb"[\w ,.:'/()-]{1,99}?",  # the daemon's own words, where none are typed
     "<N>": rb"(?P<n>\d{1,6})",
     "<ID>": rb"(?P<session>[0-9a-f]{16})",
