@@ -40,6 +40,7 @@ import functools
 import itertools
 import os
 import re
+import select
 import signal
 import stat
 import time
@@ -247,8 +248,8 @@ def blocks(log):
     with log:
         fifo = log.fileno() and stat.S_ISFIFO(os.fstat(log.fileno()).st_mode)
         while True:
-            if fifo:
-                await_writer(log)
+            if fifo and not select.select([log], [], [], WAIT)[0]:
+                raise OSError(errno.ETIMEDOUT, "nobody wrote to it for %d seconds" % WAIT)
             data = read(BLOCK)
             if not data:
                 break
@@ -1294,13 +1295,6 @@ def read_log(options, night, path, stamp, log=None):
         night.complain(path, error)
 
 
-def await_writer(log):
-    """Wait until a log that is a FIFO has something to read; OSError after WAIT seconds."""
-    import select
-    if not select.select([log], [], [], WAIT)[0]:
-        raise OSError(errno.ETIMEDOUT, "nobody wrote to it for %d seconds" % WAIT)
-
-
 @contextlib.contextmanager
 def progress(log, path, verbose):
     """With -v, tell a terminal how much of a log has been read: yields a function to call after
@@ -1426,10 +1420,8 @@ def rename(options, night, temporary, target):
     os.rename(temporary, target)
     try:
         folder = os.open(os.path.dirname(target), os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        os.fsync(folder)
+        os.close(folder)
     except OSError as error:
         night.complain(options.etcfile, "written, but not synced to the disk: " + error.strerror)
 
