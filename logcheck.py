@@ -145,6 +145,7 @@ def attackers(options, night):
             lines = suspects(block, start, end)
             found.update(dict.fromkeys(addresses(lines), name))
             if wanted:
+                tally.read += block.count(b"\n") + 1
                 tally.suspicious += len(suspects(block, *ALWAYS))
                 tally.in_range += len(lines)
                 explain(lines, night.findings)
@@ -933,7 +934,9 @@ class Court:
     def hear(self, block, tally):
         """Take the evidence in a block (bytes) of whole lines, and count it in the tally."""
         days = self.days
-        if days.may_hold(block) or any(map(days.may_hold, block.split(b"\n"))):
+        tally.read += block.count(b"\n") + 1
+        if days.may_hold(block) or any(map(days.may_hold,
+                                           {line[:10] for line in block.split(b"\n")})):
             search = self.search
             if b"last message repeated " in block:  # compiled once, which takes milliseconds
                 search = re.compile(b"(?:%s|last message repeated ).*" % self.words,
@@ -1278,16 +1281,16 @@ def read_log(options, night, path, stamp, log=None):
     Tally. A log that cannot be read is reported; so is one in which no stamp (compiled pattern)
     begins one of the first 100 lines: a run that sees nothing must not look like a quiet night.
     """
-    tally = Tally(path)
+    tally, first = Tally(path), True
     night.tallies.append(tally)
     try:
         log = log or open_log(path)
         with progress(log, path, options.verbose) as tell_progress:
             for block in blocks(log):
-                if not tally.read and not any(map(stamp.match, block.split(b"\n", 100)[:100])):
+                if first and not any(map(stamp.match, block.split(b"\n", 100)[:100])):
                     night.say(path, "no line that a time stamp begins: is it the right log, and "
                               "as text?")
-                tally.read += block.count(b"\n") + 1
+                first = False
                 yield block, tally
                 tell_progress()
     except (OSError, EOFError, ImportError, getattr(sys.modules.get("zlib"), "error", OSError),
