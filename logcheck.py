@@ -1280,42 +1280,30 @@ def read_log(options, night, path, stamp, log=None):
     """Yield the blocks of a log (path: str; open already if log is given), each with the log's
     Tally. A log that cannot be read is reported; so is one in which no stamp (compiled pattern)
     begins one of the first 100 lines: a run that sees nothing must not look like a quiet night.
+    With -v, a terminal is told how far the reading has come.
     """
-    tally, first = Tally(path), True
+    tally = Tally(path)
     night.tallies.append(tally)
     try:
         log = log or open_log(path)
-        with progress(log, path, options.verbose) as tell_progress:
-            for block in blocks(log):
-                if first and not any(map(stamp.match, block.split(b"\n", 100)[:100])):
+        about = os.fstat(log.fileno())
+        progress = options.verbose and os.isatty(2) and stat.S_ISREG(about.st_mode)
+        try:
+            for number, block in enumerate(blocks(log), 1):
+                if number == 1 and not any(map(stamp.match, block.split(b"\n", 100)[:100])):
                     night.say(path, "no line that a time stamp begins: is it the right log, and "
                               "as text?")
-                first = False
                 yield block, tally
-                tell_progress()
+                if progress and number % 16 == 0:
+                    to_stderr(b"\r\x1b[K%s: %d of %d MB" % (
+                        visible(path).encode(), os.lseek(log.fileno(), 0, os.SEEK_CUR) >> 20,
+                        about.st_size >> 20))
+        finally:
+            if progress:
+                to_stderr(b"\r\x1b[K")
     except (OSError, EOFError, ImportError, getattr(sys.modules.get("zlib"), "error", OSError),
             getattr(sys.modules.get("lzma"), "LZMAError", OSError)) as error:  # its unpacker's own
         night.complain(path, error)
-
-
-@contextlib.contextmanager
-def progress(log, path, verbose):
-    """With -v, tell a terminal how much of a log has been read: yields a function to call after
-    each block. What it said is wiped when the reading ends.
-    """
-    about = os.fstat(log.fileno())
-    shown = verbose and os.isatty(2) and stat.S_ISREG(about.st_mode)
-
-    def show():
-        done = os.lseek(log.fileno(), 0, os.SEEK_CUR)
-        if done // BLOCK % 16 == 0:
-            to_stderr(b"\r\x1b[K%s: %d of %d MB" % (
-                visible(path).encode(), done >> 20, about.st_size >> 20))
-    try:
-        yield show if shown else lambda: None
-    finally:
-        if shown:
-            to_stderr(b"\r\x1b[K")
 
 
 # Replacing the table file
