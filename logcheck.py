@@ -85,8 +85,8 @@ def main(args):
         night.complain(options.etcfile, error)
         table = None
         # the report tells of no change that was not made
-        if night.pf == "pf was not asked":
-            night.pf = "NOT written"
+        if not night.pf.startswith("pf did NOT"):
+            night.pf = "NOT written" + ", but pf has it" * (night.pf == "pf has it")
         night.expired, night.left_out = [], {}
         with contextlib.suppress(OSError):
             night.old = old_file(options.etcfile)[0]
@@ -96,10 +96,7 @@ def main(args):
     if options.verbose or options.mail:
         tell(options, night, table)
     if options.dry_run and table is not None:
-        try:
-            write(1, table)
-        except OSError as error:
-            night.complain("stdout", error)
+        print_lines(night, table)
     return night.status
 
 
@@ -112,7 +109,8 @@ class Night:
         self.findings = {}  # {address (bytes): (hits, why (str), the line that decided it)}
         # (peer, what speaks against it[, logins, deliveries]) of careful mode's report
         self.let_off, self.near = [], []
-        self.old, self.left_out = [], {}  # entries before; {entry: why it is not in the table}
+        # the file's lines before, or None if not known; {entry: why it is not in the table}
+        self.old, self.left_out = None, {}
         self.expired, self.pf = [], "pf was not asked"
 
     def say(self, name, reason):
@@ -1031,7 +1029,7 @@ class Court:
         """
         attackers = {}
         for peer, case in self.evidence.items():
-            rule, _, logins, delivered = weigh(case, self.options.count)
+            rule, left, logins, delivered = weigh(case, self.options.count)
             against = {each: times for each, times in case.items() if each.what in AGAINST}
             if rule:
                 attackers[peer] = rule.reason
@@ -1044,8 +1042,8 @@ class Court:
             accused, failures, _, _ = weigh(against, self.options.count)
             if accused:
                 night.let_off.append((peer, failures, logins, delivered))
-            elif failures:
-                night.near.append((peer, failures))
+            elif left:
+                night.near.append((peer, left))
         return attackers
 
 
@@ -1093,7 +1091,8 @@ def weigh(counts, threshold):
 
 def canonical(text, mask6):
     """An address as logged (bytes) as the table's entry: IPv4, or the IPv6 network of mask6 bits
-    (int) that it lies in. None if invalid, loopback, multicast, link-local or unspecified.
+    (int) that it lies in (but behind NAT64 each is an IPv4 address). None if invalid, loopback,
+    multicast, link-local or unspecified.
     """
     import ipaddress
     try:
@@ -1104,7 +1103,7 @@ def canonical(text, mask6):
     if (address.is_loopback or address.is_unspecified or address.is_multicast
             or address.is_link_local or str(address).startswith("0.")):
         return None
-    if address.version == 6 and mask6 < 128:
+    if address.version == 6 and mask6 < 128 and not str(address).startswith("64:ff9b::"):
         address = ipaddress.IPv6Network((int(address) >> 128 - mask6 << 128 - mask6, mask6))
     return str(address).encode()
 
@@ -1265,6 +1264,14 @@ def to_stderr(text):
     """Put text (bytes) on stderr. Write errors are ignored: there is nobody to tell."""
     with contextlib.suppress(OSError):
         os.write(2, text)
+
+
+def print_lines(night, lines):
+    """Put lines (of bytes) on stdout. A failure is reported."""
+    try:
+        write(1, list(lines))
+    except OSError as error:
+        night.complain("stdout", error)
 
 
 # Reading a log
@@ -1500,7 +1507,7 @@ def dated(options, night, entries, found):
     day = datetime.date.fromtimestamp(options.now)
     today = str(day).encode()
     oldest = str(day - datetime.timedelta(options.expire)).encode()
-    kept, dates, old = set(), {}, set(night.old)
+    kept, dates, old, in_pf = set(), {}, set(night.old), {}
     for entry in entries:
         match = DATED.fullmatch(entry)
         address = match.group(1) if match else entry.strip()
@@ -1508,7 +1515,10 @@ def dated(options, night, entries, found):
         ours = block and (block[0] == block[1] or block[0][0] == 6 and (
             match or address.endswith(b"/%d" % options.mask6)))
         if not ours or b"%" in address:
-            kept.add(entry)
+            if entry in old:
+                kept.add(entry)
+            else:
+                in_pf[block or address] = entry
             continue
         # of several lines for one address: found now, else dated, else bare
         if match:
@@ -1518,7 +1528,9 @@ def dated(options, night, entries, found):
                    else b"in the table before" if entry in old else b"pf's own table")
             row = 2 * (entry in found), today, b"%s # %s %s" % (address, today, why)
         dates[block] = max(row, dates.get(block, row))
-    by_hand = {network(address_of(entry)) for entry in kept}
+    by_hand = {network(address_of(entry)) or address_of(entry) for entry in kept}
+    kept.update(entry for block, entry in in_pf.items()
+                if block not in by_hand and block not in dates)
     for block, (_, date, line) in dates.items():
         if block in by_hand:
             continue
@@ -1548,12 +1560,12 @@ def within_limit(options, night, table, known):
     if not told:
         return table
     limit = int(told.group(1))
-    cure = "set limit table-entries %d in pf.conf, or use --expire" % (
-        (4 * len(table) // 100000 + 1) * 100000)  # room for a reload, and as much to grow
     entries = set(map(address_of, table)) - {b""}
-    size = len(entries)
+    size, both = len(entries), len(entries.union(known))
+    cure = "set limit table-entries %d in pf.conf, or use --expire" % (
+        (4 * both // 100000 + 1) * 100000)  # room for a reload, and as much to grow
     # while it replaces a table, pf holds what goes as well as what comes
-    excess = (len(entries.union(known)) if options.careful else size) - limit
+    excess = (both if options.careful else size) - limit
     if excess > 0:
         old = set(map(address_of, night.old)).union(known)
         new = [entry for entry in table if address_of(entry) not in old]
@@ -1593,38 +1605,41 @@ def forgive(options, night):
         block = network(address_of(entry))
         return block and any(first <= block[0] and block[1] <= last for first, last in wanted)
 
+    def holds(entry):
+        return any(block and block[0] <= first and last <= block[1] for first, last in wanted
+                   for block in map(network, address_of(entry).split()))
+
     target = os.path.realpath(options.etcfile)
-    temporary, dry = target + ".logcheck", options.dry_run
+    temporary, dry, pfs_own = target + ".logcheck", options.dry_run, "pf's table " + options.table
     try:
         with contextlib.ExitStack() if dry else locked(temporary) as new:
-            in_pf = list(filter(lies_in, pf_table(options, night)))
-            old, about = old_file(target)
-            in_file = list(filter(lies_in, old))
-            kept = [entry for entry in old if entry and not lies_in(entry)]
+            shown, (old, about) = pf_table(options, night), old_file(target)
+            in_file, in_pf = list(filter(lies_in, old)), list(filter(lies_in, shown))
+            for where, entries in ((options.etcfile, old), (pfs_own, shown)):
+                for entry in entries:
+                    if holds(entry) and not lies_in(entry):
+                        night.complain(where, "cannot be taken out of the network "
+                                       + visible(entry))
+            if not in_file and not in_pf:
+                night.complain(options.etcfile, "nothing of it is there")
             if in_file and not dry:
-                fill(new, kept, about)
+                fill(new, [entry for entry in old if entry and not lies_in(entry)], about)
                 rename(options, night, temporary, target)
             if in_pf and not dry:
                 try:
                     pfctl("-t", options.table, "-T", "delete", "-f", "-",
                           text=b"".join(entry + b"\n" for entry in in_pf))
                 except OSError as error:
-                    in_pf = None
+                    in_pf = []
                     night.complain("pfctl", error)
     except OSError as error:
         return night.complain(options.etcfile, error)
-    for where, entries in ((options.etcfile, in_file), ("pf's table " + options.table, in_pf)):
-        for entry in entries or ():
-            print("%s out of %s: %s" % ("would be taken" if dry else "taken", where,
-                                        visible(entry)))
-    for entry in kept:
-        block = network(address_of(entry))
-        if block and any(block[0] <= first and last <= block[1] for first, last in wanted):
-            night.complain(options.etcfile, "cannot be taken out of the network " + visible(entry))
-    if in_file or in_pf:
-        print("It can come back: what must never be in the table belongs in the allow list (-w).")
-    elif in_pf is not None:
-        night.complain(options.etcfile, "nothing of it is there")
+    lines = ["%s out of %s: %s" % ("would be taken" if dry else "taken", where, visible(entry))
+             for where, taken in ((options.etcfile, in_file), (pfs_own, in_pf)) for entry in taken]
+    if lines:
+        lines.append("It can come back: what must never be in the table belongs in the allow list "
+                     "(-w).")
+        print_lines(night, map(os.fsencode, lines))
     return night.status
 
 
@@ -1654,10 +1669,9 @@ def tell(options, night, table):
     """Report on stderr (--verbose), and by mail (--mail) if there is something new. table: list
     of bytes, or None if it could not be written.
     """
-    before = set(map(address_of, night.old))
+    before = set(map(address_of, night.old or ()))
     added = [entry for entry in table or () if address_of(entry) not in before]
-    text = report(night, added, sum(
-        1 for entry in (night.old if table is None else table) if address_of(entry)))
+    text = report(night, added, night.old if table is None else table)
     if options.verbose:
         to_stderr(text.encode())
     if options.mail and added and not options.dry_run:
@@ -1677,9 +1691,9 @@ def tell(options, night, table):
             night.complain("sendmail", error)
 
 
-def report(night, added, after):
-    """The nightly report (str). added: the new entries (list of bytes); after: how many entries
-    the table holds now.
+def report(night, added, table):
+    """The nightly report (str). added: the new entries (list of bytes); table: what it holds now
+    (list of bytes, or None if not known).
     """
     def most_first(found):
         """Rows (entry (bytes), how often (int), ...), sorted."""
@@ -1689,9 +1703,11 @@ def report(night, added, after):
         if lines:
             rows.extend(["", heading] + lines)
 
+    held = set(map(address_of, table or ())) - {b""}
     rows = ["logcheck on %s: %d added, %d expired, %d let off, %s in the table; %s" % (
         os.uname().nodename, len(added), len(night.expired), len(night.let_off),
-        "{:,}".format(after), night.pf), "range: %s to %s" % night.range]
+        "?" if table is None else "{:,}".format(len(held)), night.pf),
+        "range: %s to %s" % night.range]
     section("%-40s%13s%13s%13s" % ("log", "lines", "suspicious", "in range"), [
         "%-40s%13d%13d%13d" % (visible(log.path), log.read, log.suspicious, log.in_range)
         for log in night.tallies])
@@ -1706,13 +1722,14 @@ def report(night, added, after):
         new.append("and %d more" % len(added[50:]))
     section("new" + " " * 29 + "%8s  why" % "hits", new)
     section("let off" + " " * 25 + "failures  logins  deliveries", [
-        "%-32s%8d%8d%12d%s" % (address.decode(), failures, logins, delivered,
-                               "" if logins or delivered else "  we put it off")
+        "%-32s%8d%8d%12d%s%s" % (address.decode(), failures, logins, delivered,
+                                 "" if logins or delivered else "  we put it off",
+                                 "  still in the table" if address in held else "")
         for address, failures, logins, delivered in most_first(night.let_off)])
     section("near misses" + " " * 21 + "failures", [
         "%-32s%8d" % (address.decode(), failures)
         for address, failures in most_first(night.near)[:10]])
-    before = set(night.old)
+    before = set(night.old or ())
     section("left out" + " " * 26 + "why", [
         "%-32s  %s%s" % (visible(entry[:200]), night.left_out[entry],
                          "; it was in the table" if entry in before else "")

@@ -425,6 +425,23 @@ def test_report_of_nothing_new(host, mode):
     assert said.count("\n") == 6
 
 
+def test_report_tells_who_is_let_off_and_stays_in_the_table(small):
+    small.write("bruteforce", b"192.0.2.11 # 2018-04-01 x\n192.0.2.13 # 2018-01-01 x\n")
+    small.write("authlog", b"".join(ATTACK.replace(b"Failed", verb) % address for verb in
+                                    (b"Failed", b"Accepted") for address in
+                                    (b"192.0.2.11", b"192.0.2.13")))
+    rows = report(small, "-cv", "-x", "30").split("\nlet off ")[1].split("\n")
+    assert [row.split(None, 4)[::4] for row in rows[1:3]] == [
+        ["192.0.2.11", "still in the table"], ["192.0.2.13"]]
+
+
+def test_report_of_a_table_that_cannot_be_read(host, mode):
+    os.remove(host.path("bruteforce"))
+    os.mkdir(host.path("bruteforce"))
+    assert ": 0 added, 0 expired, 0 let off, ? in the table; NOT written\n" in host.run(
+        "-v", *mode).stderr
+
+
 def test_report_names_the_ten_nearest_misses(host):
     bob = ATTACK.replace(b"root", b"bob")
     host.write("authlog", b"".join(bob % (b"192.0.2.%d" % n) * (n % 4 + 1)

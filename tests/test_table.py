@@ -61,6 +61,20 @@ def test_networks_of_ipv6_expire(host):
                 in host.read()) == (day < 20)
 
 
+def test_what_pf_shows_of_the_files_own_lines_is_no_second_entry(host, mode):
+    lines = (b"!192.0.2.9 # not him\n10.1 # a short form\n198.51.100.0/24 # a trial\n"
+             b"2001:db8:5::/56 # 2018-04-01 sshd: unknown user\n")
+    host.write("bruteforce", lines)
+    host.pf_holds(b"!192.0.2.9", b"10.1.0.0/16", b"198.51.100.0/24", b"2001:db8:5::/56",
+                  b"203.0.113.0/24", b"2001:db8:6::/56")
+    assert host.run("-x", "30", *mode) == (0, b"", "")
+    assert set(host.read().splitlines()) == set(lines.splitlines()) | {
+        b"203.0.113.0/24", b"2001:db8:6::/56"}
+    host.now += 40 * DAY  # written when --mask6 was 56
+    assert host.run("-x", "30", *mode)[0] == 0
+    assert b"2001:db8:5::/56" not in host.read() and b"2001:db8:5::/56" not in host.pf()
+
+
 def test_why_holds_no_typed_text(host, mode):
     typed = b"x from 192.0.2.66 port 1 ssh2 # 2099-01-01 TYPED"
     host.write("authlog", b"".join(auth(b"192.0.2.%d" % number, user=user) for number, user in
@@ -98,16 +112,21 @@ def test_forgive(host, mode):
 
 @pytest.mark.parametrize("wanted, fails, said", [
     ("192.0.2.9", None, ["nothing of it is there"]),
+    ("203.0.113.5", None, ["table bruteforce: cannot be taken out of the network 203.0.113.0/24",
+                           "nothing of it is there"]),
+    ("198.51.100.2", None, ["out of the network 198.51.100.1 198.51.100.2", "nothing of it"]),
     ("10.9.9.9", None, ["out of the network 10.0.0.0/8", "nothing of it is there"]),
     ("10.128.0.0/9", None, ["out of the network 10.0.0.0/8", "nothing of it is there"]),
     ("192.0.2.1", "show", [REFUSAL]), ("192.0.2.1", "delete", [REFUSAL]),
     ("192.0.2.8", "delete", [REFUSAL])])
 def test_forgive_fails(host, mode, wanted, fails, said):
-    host.write("bruteforce", b"10.0.0.0/8\n192.0.2.1\n")
-    host.pf_holds(b"192.0.2.1", b"192.0.2.8")
+    host.write("bruteforce", b"10.0.0.0/8\n198.51.100.1 198.51.100.2\n192.0.2.1\n")
+    host.pf_holds(b"192.0.2.1", b"192.0.2.8", b"203.0.113.0/24")
+    before = host.pf()
     code, out, err = host.run("--forgive", wanted, *mode, PF_FAIL=fails)
-    assert code == 1 and b"pf's table" not in out and host.pf() == {b"192.0.2.1", b"192.0.2.8"}
-    assert host.read() == b"10.0.0.0/8\n" + b"192.0.2.1\n" * (wanted != "192.0.2.1")
+    assert code == 1 and b"pf's table" not in out and host.pf() == before
+    assert host.read() == (b"10.0.0.0/8\n198.51.100.1 198.51.100.2\n"
+                           + b"192.0.2.1\n" * (wanted != "192.0.2.1"))
     assert len(err.splitlines()) == len(said)
     assert all(words in line for words, line in zip(said, err.splitlines()))
 
@@ -128,6 +147,8 @@ LIMITS = [
      "pf can hold 25105 entries: 5 of the new ones are left out; set limit table-entries "),
     ((DEFAULT,), 25105, 25000, 100, True, 10, 10,
      "a reload needs room for 50110 entries and pf has 25105: set limit table-entries 200000 "),
+    # most of it expires: the cure has room for what there was
+    ((CAREFUL,), 66005, 26000, 40000, True, 10, 5, "set limit table-entries 300000 in pf.conf"),
     ((DEFAULT, CAREFUL), 50002, 25001, 0, True, 0, 0, ""),
     # it is not asked for a small table, and not to know it does not hold up the rest of the work
     ((DEFAULT, CAREFUL), None, 24990, 0, False, 10, 10, ""),
@@ -138,7 +159,7 @@ LIMITS = [
     (mode,) + row[1:] for row in LIMITS for mode in row[0]])
 def test_limit(host, mode, limit, old, expire, in_pf, new, kept, said):
     old = [b"10.%d.%d.%d" % (n >> 16, n >> 8 & 255, n & 255) for n in range(old)]
-    gone = [b"10.9.0.%d" % n for n in range(expire)]
+    gone = [b"10.9.%d.%d" % (n >> 8, n & 255) for n in range(expire)]
     new = [b"192.0.2.%d" % n for n in range(1, new + 1)]
     host.write("bruteforce", b"".join(address + b"\n" for address in old)
                + b"".join(address + b" # 2018-01-01 x\n" for address in gone))
