@@ -144,7 +144,7 @@ def attackers(options, night):
             found.update(dict.fromkeys(addresses(lines), name))
             if wanted:
                 tally.read += block.count(b"\n") + 1
-                tally.suspicious += len(suspects(block, *ALWAYS))
+                tally.suspicious += len(suspects(block, *ALWAYS))  # in range or not
                 tally.in_range += len(lines)
                 explain(lines, night.findings)
     return found
@@ -529,7 +529,8 @@ def attempt(path):
 # fixed, and behind it, up to the end, stand only the daemon's own words. (sshd cuts a message at
 # 500 bytes, so <USER> is shorter than that.) <N> is a number of attempts that the line states.
 # <SURE>: a peer that comes so (as root, or as an unknown user) makes the FAIL a SURE. A log is
-# searched for a template's literal beginning, or, where it has a "~", for all before that.
+# searched for a template's literal beginning, or, where other messages begin so, too, for all
+# before the "~".
 #
 # A verdict is WHAT/DOOR/WITNESS, weighed by weigh(): what was told, where the peer knocked, and
 # which of the lines that one attempt makes the daemon write tells it. Against the peer: SURE; FAIL;
@@ -841,8 +842,8 @@ class Rule:
 
 
 def rules():
-    """RULES as [Rule]. Postfix' are also those of submission, but there nothing is worse than a
-    failure, abuse of the protocol excepted.
+    """RULES as [Rule]. A row of Postfix makes two: one for port 25, and one for submission, where a
+    SURE is a FAIL unless it is abuse of the protocol.
     """
     found = []
     text = re.sub(r"\n#.*|(?<=\|)\n +", "", RULES.strip()).replace("\n    ", " ")
@@ -972,6 +973,7 @@ class Court:
                       if rule.daemon == "opensmtpd" else found["ip"])
             if logged and rule.door:
                 heard = True
+                # a number stands at its <N>, or else before the message's beginning
                 number = found["n"] if rule.counted else head["n"]
                 attempts = min(int(number), BELIEVED) if number else 1
                 told = rule.sure if rule.sure and found["sure"] is not None else rule
@@ -1073,9 +1075,9 @@ def weigh(counts, threshold):
     # who leaves submission without a login has failed there
     submission = max(total("FAIL", "submission"),
                      total("LEFT", "submission") - total("PUTOFF", "submission"))
-    others = total("FAIL") - total("FAIL", "ssh", "submission", "auth")
+    other_doors = total("FAIL") - total("FAIL", "ssh", "submission", "auth")
     # Dovecot's auth process hears of the attempts at all doors to mail
-    mail = max(others + submission, total("FAIL", "auth")) - down
+    mail = max(other_doors + submission, total("FAIL", "auth")) - down
     failures = total("FAIL", "ssh") + max(0, mail) + rejects
     decisive = ()
     if signs > logins:
@@ -1346,36 +1348,44 @@ def locked(path):
 
 
 def made_and_locked(path):
-    """Make path (str) and lock it. Returns its descriptor; None if something was there: it is
-    removed unless somebody holds it locked. It may be what a killed run has left, or a trap for us
-    to write into. Raises OSError.
+    """Make path (str) and lock it. Returns its descriptor, or None: something was there, or took
+    ours for a leftover. Raises OSError.
     """
     try:
-        fd, ours = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), True
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        fd, ours = None, False
+        return remove_leftover(path)
     try:
-        if not ours:
-            if stat.S_ISLNK(os.lstat(path).st_mode):
-                os.unlink(path)
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if stands(fd, path):
-            if ours:
-                return fd
-            os.unlink(path)
+            return fd
     except BlockingIOError:
-        time.sleep(0.05)  # another run is at work, or takes ours for a leftover
-    except FileNotFoundError:
-        pass  # another run was faster
-    except OSError as error:
-        if ours and stands(fd, path):
+        pass
+    except OSError:
+        if stands(fd, path):
             os.unlink(path)
-        raise OSError(error.errno, error.strerror if ours else
-                      "%s is in the way: %s" % (path, error.strerror))
-    if fd is not None:
-        os.close(fd)
+        raise
+    os.close(fd)
     return None
+
+
+def remove_leftover(path):
+    """Remove what stands at path (str), unless another run holds it locked: a killed run has left
+    it, or somebody set a trap for us to write into. Raises OSError.
+    """
+    try:
+        if stat.S_ISLNK(os.lstat(path).st_mode):
+            os.unlink(path)
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if stands(file.fileno(), path):
+                os.unlink(path)
+    except BlockingIOError:
+        time.sleep(0.05)  # it is at work
+    except FileNotFoundError:
+        pass  # it was faster
+    except OSError as error:
+        raise OSError(error.errno, "%s is in the way: %s" % (path, error.strerror))
 
 
 def stands(fd, path):
@@ -1520,13 +1530,14 @@ def dated(options, night, entries, found):
             else:
                 in_pf[block or address] = entry
             continue
-        # of several lines for one address: found now, else dated, else bare
+        # of several lines for one address the first counts of these: found now, dated, bare
         if match:
-            row = 1, match.group(2), entry
+            row = 2, match.group(2), entry
+        elif entry in found:
+            row = 3, today, b"%s # %s %s" % (address, today, found[entry].encode())
         else:
-            why = (found[entry].encode() if entry in found
-                   else b"in the table before" if entry in old else b"pf's own table")
-            row = 2 * (entry in found), today, b"%s # %s %s" % (address, today, why)
+            row = 1, today, b"%s # %s %s" % (
+                address, today, b"in the table before" if entry in old else b"pf's own table")
         dates[block] = max(row, dates.get(block, row))
     by_hand = {network(address_of(entry)) or address_of(entry) for entry in kept}
     kept.update(entry for block, entry in in_pf.items()
