@@ -574,7 +574,8 @@ FAIL/ssh/key         key not for this host  Authentication tried for <USER> with
     but not from a permitted {host|source address} ({ip=|}<IP>).
 FAIL/ssh/end         no identification  {Did not receive identification string from|Could not write
     ident string to} <PEER><PRE>
-FAIL/ssh/root        root refused  ROOT LOGIN REFUSED FROM <PEER><PRE>
+FAIL/ssh/root        root refused  ROOT LOGIN REFUSED FROM <PEER>
+FAIL/ssh/child       root refused  ROOT LOGIN REFUSED FROM <PEER> [preauth]
 SURE/ssh/end         no ssh client  Bad protocol version identification '<BANNER>' from <PEER><PRE>
 SURE/ssh/end         no ssh client  banner exchange: Connection from <PEER>: invalid format<PRE>
 FAIL/ssh/end         no identification  banner exchange: Connection from <PEER>: <PLAIN><PRE>
