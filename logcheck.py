@@ -745,10 +745,11 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<EARLY>": rb"(?:CONNECT|HELO|EHLO|STARTTLS|UNKNOWN|VRFY|HELP)",
     "<MECH>": rb"[\w-]{1,40}",
     "<NOSASL>": rb"(?:Connection lost|Can't connect|Authentication backend error|"
-                rb"[Gg]eneric failure|Temporary).*",
+                rb"[Gg]eneric failure|Temporary|remote authentication server unavailable|"
+                rb"no memory available|transient failure).*",
     # the client has logged in; a line that was cut short may end in typed text
     "<LOGGEDIN>": rb".{0,500} helo=<[^<> ]{0,100}> sasl_method=\S{1,40} sasl_username="
-                  rb"(?!.* helo=<).{0,99}[^>]",
+                  rb"(?!.* (?:helo=<|proto=)).{0,99}[^>]",
     "<REFUSED>": rb"(?:5(?!52)\d\d |bare .LF. |454 4\.7\.1 (?=.*: Relay access denied)|"
                  rb"450 (?:4\.1\.1 |).{0,300}?: Recipient address rejected: "
                  rb"(?:User unknown|undeliverable address)).*",
@@ -762,7 +763,8 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
                  rb"sent invalid base64 in response|credentials contain control characters|"
                  rb"disconnected while authenticating, waited \d+ secs|"
                  rb"proxy dest auth\w* fail\w+(?: to \S+|)|tried to use [\w ]+|"
-                 rb"client didn't finish SASL auth(?=, (?:[1-9]\d|[2-9])))",
+                 rb"(?:client didn't finish SASL auth|auth aborted by client)"
+                 rb"(?=, (?:[1-9]\d|[2-9])))",
     "<ATTEMPTS>": rb"(?:, (?P<n>\d{1,6}) attempts|)(?: in \d+ secs|)"
                   rb"(?:, last failure: [^<>]{0,300}|)",
     "<NOTES>": rb"(?: \([^()<]*\)){0,2}",
@@ -770,7 +772,7 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<SESSION>": rb"(?:,sasl:[\w-]+|)(?:,master|)(?:,<[^<>()]*>|)",
     "<SESSIONS>": rb"(?:<[^<>()]*>){0,2}",
     "<PROXIED>": rb"(?P<user>[^<>]{0,100}?)", "<AGAIN>": rb"(?P=user)",
-    "<SERVER>": rb"[\w ,.:<>()\[\]-]{1,200}?",
+    "<SERVER>": rb"[\w ,.:<>()\[\]@/+-]{1,200}?",
     "<REQUEST>": rb"(?:request \[\d+\]: |)(?:(?:Info|Error): |)(?:[\w-]+: |)",
     "<OUTOFORDER>": rb"<REQUEST>(?:Password query failed|ldap_bind\(\) failed|Connection appears|"
                     rb"ldap_search\(.{0,500}\) failed: (?:Can't contact|Server is |Timed out))"
@@ -782,7 +784,7 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
                 rb"[\w ]*(?: \([^()]*\)|)(?: \((?:SHA1 of |)given password: (?!.*\): ).*\)|)",
     # OpenSMTPD
     "<AH>": rb"(?: ?address=\[?<IP>\]? host=\S+ ?|)",
-    "<REFUSAL>": rb"55[0134] ",
+    "<REFUSAL>": rb"55[0134] (?!5\.3\.4 )",
     "<AUTHCMD>": rb"(?i:auth)", "<RCPTCMD>": rb"(?i:rcpt to|mail from):",
     "<NOSMTP>": rb"(?:(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT) |Host:|User-Agent:|\\)",
 }
