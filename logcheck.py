@@ -302,8 +302,8 @@ def pf_table(options, night):
             raise OSError(errno.EIO, "-t %s -T show: not the text of a table" % options.table)
     except OSError as error:
         night.complain("pfctl", error)
-        night.pf = "pf did NOT take it: " + night.errors[-1]
         if error.errno == errno.ENOENT:
+            night.pf = "pf did NOT take it: " + night.errors[-1]
             options.no_pf = True  # there is no pfctl to load it either
         return []
     return re.findall(rb"^[ \t]*([^ \t\n]+)", shown, re.MULTILINE)
@@ -449,17 +449,20 @@ ANY_STAMP = re.compile(SYSLOG_STAMP.pattern + b"|" + ISO_STAMP)
 
 def iso_second(line):
     """The epoch second of an ISO 8601 or RFC 3339 stamp that a line (bytes) begins with; local
-    time if it names no offset; None if there is none, or no such month.
+    time if it names no offset; None if there is none, or no such time.
     """
-    import calendar
+    import datetime
+    stamp = re.match(ISO_STAMP, line)
     try:
-        *when, zone = re.match(ISO_STAMP, line).groups()
-        when = tuple(map(int, when))
+        *date, second = map(int, stamp.groups()[:6])
+        zone = stamp.group(7)
+        when = datetime.datetime(*date, min(second, 59))
         if not zone:
-            return time.mktime(when + (0, 0, -1))
-        offset = 0 if zone == b"Z" else int(zone[1:3]) * 3600 + int(zone[-2:]) * 60
-        return calendar.timegm(when) - (-offset if zone[:1] == b"-" else offset)
-    except (AttributeError, ValueError):
+            return when.timestamp()
+        if zone != b"Z":
+            when -= datetime.timedelta(hours=int(zone[:3]), minutes=int(zone[:1] + zone[-2:]))
+        return when.replace(tzinfo=datetime.timezone.utc).timestamp()
+    except (AttributeError, ValueError, OverflowError, OSError):
         return None
 
 
@@ -1542,7 +1545,7 @@ def dated(options, night, entries, found):
             row = 1, today, b"%s # %s %s" % (
                 address, today, b"in the table before" if entry in old else b"pf's own table")
         dates[block] = max(row, dates.get(block, row))
-    by_hand = {network(address_of(entry)) or address_of(entry) for entry in kept}
+    by_hand = {network(word) or word for entry in kept for word in address_of(entry).split()}
     kept.update(entry for block, entry in in_pf.items()
                 if block not in by_hand and block not in dates)
     for block, (_, date, line) in dates.items():
@@ -1564,7 +1567,7 @@ def within_limit(options, night, table, known):
     """The table (list of bytes) as far as pf could load it at boot, were it the only one: of the
     new entries, the last are left out and reported. Raises OSError if the old ones are too many.
     """
-    if options.no_pf or len(table) <= MANY:
+    if options.no_pf or max(len(table), len(known)) <= MANY:
         return table
     told = None
     try:
@@ -1585,7 +1588,7 @@ def within_limit(options, night, table, known):
         new = [entry for entry in table if address_of(entry) not in old]
         if excess > len(new):
             raise OSError(errno.ENOSPC, "%d entries, and pf can hold %d: nothing written; %s"
-                          % (size, limit, cure))
+                          % (limit + excess, limit, cure))
         left = set(new[-excess:])
         night.left_out.update(dict.fromkeys(left, "pf is full"))
         night.complain(options.etcfile, "pf can hold %d entries: %d of the new ones are left out;"
@@ -1616,11 +1619,12 @@ def forgive(options, night):
     wanted = [network(os.fsencode(text)) for text in options.forgive]
 
     def lies_in(entry):
-        block = network(address_of(entry))
-        return block and any(first <= block[0] and block[1] <= last for first, last in wanted)
+        found = list(map(network, address_of(entry).split()))
+        return found and all(block and any(first <= block[0] and block[1] <= last
+                                           for first, last in wanted) for block in found)
 
     def holds(entry):
-        return any(block and block[0] <= first and last <= block[1] for first, last in wanted
+        return any(block and block[0] <= last and first <= block[1] for first, last in wanted
                    for block in map(network, address_of(entry).split()))
 
     target = os.path.realpath(options.etcfile)
@@ -1632,8 +1636,8 @@ def forgive(options, night):
             for where, entries in ((options.etcfile, old), (pfs_own, shown)):
                 for entry in entries:
                     if holds(entry) and not lies_in(entry):
-                        night.complain(where, "cannot be taken out of the network "
-                                       + visible(entry))
+                        night.complain(where, "cannot be taken out of the %s %s" % (
+                            "line" if b" " in address_of(entry) else "network", visible(entry)))
             if not in_file and not in_pf:
                 night.complain(options.etcfile, "nothing of it is there")
             if in_file and not dry:

@@ -63,10 +63,11 @@ def test_networks_of_ipv6_expire(host):
 
 def test_what_pf_shows_of_the_files_own_lines_is_no_second_entry(host, mode):
     lines = (b"!192.0.2.9 # not him\n10.1 # a short form\n198.51.100.0/24 # a trial\n"
+             b"192.0.2.6 192.0.2.7 # both\n"
              b"2001:db8:5::/56 # 2018-04-01 sshd: unknown user\n")
     host.write("bruteforce", lines)
     host.pf_holds(b"!192.0.2.9", b"10.1.0.0/16", b"198.51.100.0/24", b"2001:db8:5::/56",
-                  b"203.0.113.0/24", b"2001:db8:6::/56")
+                  b"192.0.2.6", b"192.0.2.7", b"203.0.113.0/24", b"2001:db8:6::/56")
     assert host.run("-x", "30", *mode) == (0, b"", "")
     assert set(host.read().splitlines()) == set(lines.splitlines()) | {
         b"203.0.113.0/24", b"2001:db8:6::/56"}
@@ -92,7 +93,7 @@ def test_why_holds_no_typed_text(host, mode):
 
 def test_forgive(host, mode):
     before = (b"# c\n192.0.2.1 # 2018-04-01 authlog\n192.0.2.2\n198.51.100.9\n"
-              b"198.51.100.10 # by hand\n2001:db8::/64\n")
+              b"198.51.100.10 # by hand\n198.51.100.11 198.51.100.12\n2001:db8::/64\n")
     host.write("bruteforce", before, 0o640)
     host.pf_holds(b"192.0.2.1", b"192.0.2.3", b"198.51.100.9", b"2001:db8::/64")
     host.write("authlog", auth(b"192.0.2.77"))  # which is not read
@@ -104,7 +105,7 @@ def test_forgive(host, mode):
         code, out, err = host.run(*dry + options)
         assert (code, err) == (0, "") and b"allow" in out
         assert [line.split(b": ")[1] for line in out.splitlines() if line.startswith(told)] == (
-            [before.splitlines()[line] for line in (1, 3, 4, 5)]
+            [before.splitlines()[line] for line in (1, 3, 4, 5, 6)]
             + [b"192.0.2.1", b"192.0.2.3", b"198.51.100.9", b"2001:db8::/64"])
     assert (host.read(), host.pf()) == (b"# c\n192.0.2.2\n", set())
     assert os.stat(host.path("bruteforce")).st_mode & 0o777 == 0o640
@@ -114,7 +115,8 @@ def test_forgive(host, mode):
     ("192.0.2.9", None, ["nothing of it is there"]),
     ("203.0.113.5", None, ["table bruteforce: cannot be taken out of the network 203.0.113.0/24",
                            "nothing of it is there"]),
-    ("198.51.100.2", None, ["out of the network 198.51.100.1 198.51.100.2", "nothing of it"]),
+    ("198.51.100.2", None, ["out of the line 198.51.100.1 198.51.100.2", "nothing of it"]),
+    ("198.51.100.2/31", None, ["out of the line 198.51.100.1 198.51.100.2", "nothing of it"]),
     ("10.9.9.9", None, ["out of the network 10.0.0.0/8", "nothing of it is there"]),
     ("10.128.0.0/9", None, ["out of the network 10.0.0.0/8", "nothing of it is there"]),
     ("192.0.2.1", "show", [REFUSAL]), ("192.0.2.1", "delete", [REFUSAL]),
@@ -149,6 +151,7 @@ LIMITS = [
      "a reload needs room for 50110 entries and pf has 25105: set limit table-entries 200000 "),
     # most of it expires: the cure has room for what there was
     ((CAREFUL,), 66005, 26000, 40000, True, 10, 5, "set limit table-entries 300000 in pf.conf"),
+    ((CAREFUL,), 30000, 0, 30000, True, 2, 0, "pf can hold 30000 entries: 2 of the new ones are "),
     ((DEFAULT, CAREFUL), 50002, 25001, 0, True, 0, 0, ""),
     # it is not asked for a small table, and not to know it does not hold up the rest of the work
     ((DEFAULT, CAREFUL), None, 24990, 0, False, 10, 10, ""),
