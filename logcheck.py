@@ -363,8 +363,8 @@ def sort_key(entry):
     """What sort(1) orders an entry (bytes) by with -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4: the first
     four fields as numbers, then the whole line (tuple).
     """
-    fields = (entry.split(b".", 4) + [b"", b"", b""])[:4]
-    return (*map(field_number, fields), entry)
+    one, two, three, four = (entry + b"...").split(b".", 4)[:4]
+    return field_number(one), field_number(two), field_number(three), field_number(four), entry
 
 
 @functools.lru_cache(None)  # most fields come again
@@ -921,15 +921,15 @@ def any_beginning(rows):
 class Court:
     """Hears lines as evidence and judges their peers by it.
 
-    evidence: {peer (bytes), an address or IPv6 network: its case, {rule: how often}}; cases:
-    {address as logged: (its peer, that one's case)}; first: {(peer, rule): line}, kept only for
-    a report; sessions: {(host, session): address as logged}; before: the end of the text before.
+    evidence: {peer (bytes), an address or IPv6 network: its case, {rule: how often}}; peers:
+    {address as logged: its peer, or None}; first: {(peer, rule): line}, kept only for a report;
+    sessions: {(host, session): address as logged}; before: the end of the text before (bytes).
     """
 
     def __init__(self, options, days):
         self.options, self.days = options, days
         self.keep_lines = options.verbose or options.mail
-        self.evidence, self.cases, self.first = {}, {}, {}
+        self.evidence, self.peers, self.first = {}, {}, {}
         self.sessions, self.before = {}, b""
         rows = rules()
         self.rules, self.words = by_beginning(rows), any_beginning(rows)
@@ -1023,13 +1023,14 @@ class Court:
         """Note that a rule told so many times of an address as logged (bytes), and the first line
         (bytes, or None) that did.
         """
-        if logged not in self.cases:
-            peer = canonical(logged, self.options.mask6)
-            self.cases[logged] = peer, self.evidence.setdefault(peer, {}) if peer else {}
-        peer, case = self.cases[logged]
-        if line and rule not in case:
-            self.first[peer, rule] = line
-        case[rule] = case.get(rule, 0) + times
+        if logged not in self.peers:
+            self.peers[logged] = canonical(logged, self.options.mask6)
+        peer = self.peers[logged]
+        if peer:
+            case = self.evidence.setdefault(peer, {})
+            if line and rule not in case:
+                self.first[peer, rule] = line
+            case[rule] = case.get(rule, 0) + times
 
     def judge(self, night):
         """Judge every peer heard of. Returns {address or network (bytes): why (str)} of the

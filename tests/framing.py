@@ -49,7 +49,7 @@ class Court(logcheck.Court):
         """What a block (bytes) of lines says: {address (str): {word: times}}, in the words of
         rules.txt; of the address but (str) nothing.
         """
-        self.evidence, self.cases = {}, {}
+        self.evidence = {}
         self.hear(block, logcheck.Tally("log"))
         said = {}
         for peer, rules in self.evidence.items():
