@@ -402,8 +402,8 @@ class Range:
     set back and for runs that begin later than the night before: nothing is lost.
 
     first, last: epoch seconds; ends: both as local time (str); hours: {an hour of the range as
-    syslogd writes it, "Apr  8 12" or "Apr 08 12" (bytes): the same as in ends (str)};
-    dates: the first and the last ISO date (bytes) that may lie in it.
+    syslogd writes it, "Apr  8 12" or "Apr 08 12" (bytes): the same as in ends (str)}; inner: the
+    hours that lie in it from end to end; dates: the first and the last ISO date (bytes) of it.
     """
 
     def __init__(self, now, days):
@@ -415,11 +415,12 @@ class Range:
         # an ISO date may be of another zone, up to a day away
         self.dates = [local_time(second)[:10].encode()
                       for second in (self.first - 86400, now + 86400)]
-        # of a year at most: syslogd's stamps do not name the year, and then hold any line
-        self.any_day = days >= 365
         self.hours = {time.strftime(form, time.localtime(second)).encode(): local_time(second)[:13]
                       for second in [*range(max(self.first, now - 366 * 86400), now, 1800), now]
                       for form in ("%b %e %H", "%b %d %H")}
+        # a year on, the first and the last hour come again: syslogd's stamps do not name the year
+        edges = [end[:13] for end in self.ends] if days < 365 else []
+        self.inner = {hour for hour, at in self.hours.items() if at not in edges}
 
     def may_hold(self, line):
         """Whether a line (bytes) may lie in the range, by its hour or ISO date alone."""
@@ -429,10 +430,12 @@ class Range:
 
     def holds(self, line):
         """Whether a line (bytes) lies in the range."""
-        hour = self.hours.get(line[:9])
-        if hour:
+        hour = line[:9]
+        if hour in self.inner:
+            return True
+        if hour in self.hours:
             first, last = self.ends
-            return self.any_day or first <= hour + line[9:15].decode("latin-1") <= last
+            return first <= self.hours[hour] + line[9:15].decode("latin-1") <= last
         second = iso_second(line) if self.may_hold(line) else None
         return second is not None and self.first <= second <= self.last
 
