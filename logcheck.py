@@ -100,31 +100,6 @@ def main(args):
     return night.status
 
 
-class Night:
-    """What a run finds out on its way: the exit code so far, and what its report will tell."""
-
-    def __init__(self):
-        self.status, self.errors = 0, []  # exit code; what was said on stderr (list of str)
-        self.allowed, self.range, self.tallies = None, ("", ""), []  # range: two stamps (str)
-        self.findings = {}  # {address (bytes): (hits, why (str), the line that decided it)}
-        # (peer, what speaks against it[, logins, deliveries]) of careful mode's report
-        self.let_off, self.near = [], []
-        # the file's lines before, or None if not known; {entry: why it is not in the table}
-        self.old, self.left_out = None, {}
-        self.expired, self.pf = [], "pf was not asked"
-
-    def say(self, name, reason):
-        """One line on stderr: `logcheck: NAME: REASON` (str)."""
-        self.errors.append(visible("%s: %s" % (name, reason)))
-        to_stderr(b"logcheck: %s\n" % self.errors[-1].encode())
-
-    def complain(self, name, error):
-        """Say what failed (name: str; error: exception or str). Returns the exit code for it, 1."""
-        self.say(name, getattr(error, "strerror", None) or str(error) or type(error).__name__)
-        self.status = 1
-        return self.status
-
-
 def attackers(options, night):
     """The pipeline's first half, from both logs to the addresses in their suspicious lines.
 
@@ -233,6 +208,36 @@ def open_log(path):
         import lzma
         return lzma.LZMAFile(log)
     return log
+
+
+def read_log(options, night, path, stamp, log=None):
+    """Yield the blocks of a log (path: str; open already if log is given), each with the log's
+    Tally. A log that cannot be read is reported; so is one in which no stamp (compiled pattern)
+    begins one of the first 100 lines: a run that sees nothing must not look like a quiet night.
+    With -v, a terminal is told how far the reading has come.
+    """
+    tally = Tally(path)
+    night.tallies.append(tally)
+    try:
+        log = log or open_log(path)
+        about = os.fstat(log.fileno())
+        progress = options.verbose and os.isatty(2) and stat.S_ISREG(about.st_mode)
+        try:
+            for number, block in enumerate(blocks(log), 1):
+                if number == 1 and not any(map(stamp.match, block.split(b"\n", 100)[:100])):
+                    night.say(path, "no line that a time stamp begins: is it the right log, and "
+                              "as text?")
+                yield block, tally
+                if progress and number % 16 == 0:
+                    to_stderr(b"\r\x1b[K%s: %d of %d MB" % (
+                        visible(path).encode(), os.lseek(log.fileno(), 0, os.SEEK_CUR) >> 20,
+                        about.st_size >> 20))
+        finally:
+            if progress:
+                to_stderr(b"\r\x1b[K")
+    except (OSError, EOFError, ImportError, getattr(sys.modules.get("zlib"), "error", OSError),
+            getattr(sys.modules.get("lzma"), "LZMAError", OSError)) as error:  # its unpacker's own
+        night.complain(path, error)
 
 
 def blocks(log):
@@ -1122,6 +1127,40 @@ def canonical(text, mask6):
 
 # ---- Extras --------------------------------------------------------------------------------------
 
+# What a run finds out
+
+class Night:
+    """What a run finds out on its way: the exit code so far, and what its report will tell."""
+
+    def __init__(self):
+        self.status, self.errors = 0, []  # exit code; what was said on stderr (list of str)
+        self.allowed, self.range, self.tallies = None, ("", ""), []  # range: two stamps (str)
+        self.findings = {}  # {address (bytes): (hits, why (str), the line that decided it)}
+        # (peer, what speaks against it[, logins, deliveries]) of careful mode's report
+        self.let_off, self.near = [], []
+        # the file's lines before, or None if not known; {entry: why it is not in the table}
+        self.old, self.left_out = None, {}
+        self.expired, self.pf = [], "pf was not asked"
+
+    def say(self, name, reason):
+        """One line on stderr: `logcheck: NAME: REASON` (str)."""
+        self.errors.append(visible("%s: %s" % (name, reason)))
+        to_stderr(b"logcheck: %s\n" % self.errors[-1].encode())
+
+    def complain(self, name, error):
+        """Say what failed (name: str; error: exception or str). Returns the exit code for it, 1."""
+        self.say(name, getattr(error, "strerror", None) or str(error) or type(error).__name__)
+        self.status = 1
+        return self.status
+
+
+class Tally:
+    """How many lines of a log (path: str) were read, suspicious, and of these in range."""
+
+    def __init__(self, path):
+        self.path, self.read, self.suspicious, self.in_range = path, 0, 0, 0
+
+
 # The command line
 
 class Options:
@@ -1284,45 +1323,6 @@ def print_lines(night, lines):
         write(1, list(lines))
     except OSError as error:
         night.complain("stdout", error)
-
-
-# Reading a log
-
-class Tally:
-    """How many lines of a log (path: str) were read, suspicious, and of these in range."""
-
-    def __init__(self, path):
-        self.path, self.read, self.suspicious, self.in_range = path, 0, 0, 0
-
-
-def read_log(options, night, path, stamp, log=None):
-    """Yield the blocks of a log (path: str; open already if log is given), each with the log's
-    Tally. A log that cannot be read is reported; so is one in which no stamp (compiled pattern)
-    begins one of the first 100 lines: a run that sees nothing must not look like a quiet night.
-    With -v, a terminal is told how far the reading has come.
-    """
-    tally = Tally(path)
-    night.tallies.append(tally)
-    try:
-        log = log or open_log(path)
-        about = os.fstat(log.fileno())
-        progress = options.verbose and os.isatty(2) and stat.S_ISREG(about.st_mode)
-        try:
-            for number, block in enumerate(blocks(log), 1):
-                if number == 1 and not any(map(stamp.match, block.split(b"\n", 100)[:100])):
-                    night.say(path, "no line that a time stamp begins: is it the right log, and "
-                              "as text?")
-                yield block, tally
-                if progress and number % 16 == 0:
-                    to_stderr(b"\r\x1b[K%s: %d of %d MB" % (
-                        visible(path).encode(), os.lseek(log.fileno(), 0, os.SEEK_CUR) >> 20,
-                        about.st_size >> 20))
-        finally:
-            if progress:
-                to_stderr(b"\r\x1b[K")
-    except (OSError, EOFError, ImportError, getattr(sys.modules.get("zlib"), "error", OSError),
-            getattr(sys.modules.get("lzma"), "LZMAError", OSError)) as error:  # its unpacker's own
-        night.complain(path, error)
 
 
 # Replacing the table file

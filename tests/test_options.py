@@ -226,6 +226,12 @@ def test_wrong_usage(host, options, word):
     assert not re.search(r"[^\n -~]", err) and (word != "stray" or "option" not in err)
 
 
+@pytest.mark.parametrize("options", ["-d 1", "-c -d 99999", "-x 1", "-x 99999", "-c -k 1",
+                                     "-c -k 99999", "-c --mask6 32", "-c --mask6 128"])
+def test_lowest_and_highest(empty, options):
+    assert empty.run("-n", *options.split()) == (0, b"", "")
+
+
 # --allow
 
 def allow_lists():
