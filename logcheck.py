@@ -2,10 +2,11 @@
 """logcheck.py: feed attackers found in maillog and authlog to pf's bruteforce table.
 
 Every night it reads the last day of both logs, picks out attackers' addresses, merges them with
-pf's table and the file that table is loaded from, and has pf load the result. It does what the
-shell script /root/logcheck.sh does (awk, grep, sort, uniq), byte for byte, and is called in its
-place from /etc/daily.local. The first part of this file is that script, one function a stage;
-main() shows the whole program. `logcheck.py -h` lists the options, README is the manual.
+pf's table and the file that table is loaded from, and has pf load the result. By default it writes
+what the shell script /root/logcheck.sh (awk, grep, sort, uniq) wrote, byte for byte but for what pf
+cannot load, and is called in its place from /etc/daily.local. The first part of this file is that
+script, one function a stage; main() shows the whole program. `logcheck.py -h` lists the options,
+README is the manual.
 
 Copyright (c) 2026 the logcheck.py authors
 
@@ -45,7 +46,7 @@ import signal
 import stat
 import time
 
-# The shell script's own names: edits to it carry over.
+# Named as in the shell script: what you changed there, change here.
 ETCFILE = "/etc/bruteforce"  # from which bruteforcers are loaded into pf
 MAILLOG = "/var/log/maillog"
 AUTHLOG = "/var/log/authlog"
@@ -86,9 +87,9 @@ def main(args):
         table = None
         # the report tells of no change that was not made
         if not night.pf.startswith("pf did NOT"):
-            night.pf = "NOT written" + ", but pf has it" * (night.pf == "pf has it")
+            night.pf = "NOT written, but pf has it" if night.pf == "pf has it" else "NOT written"
         night.expired, night.left_out = [], {}
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # to count what is still there
             night.old = old_file(options.etcfile)[0]
     else:
         say_left_out(options, night)
@@ -119,7 +120,7 @@ def attackers(options, night):
             found.update(dict.fromkeys(addresses(lines), name))
             if wanted:
                 tally.read += block.count(b"\n") + 1
-                tally.suspicious += len(suspects(block, *ALWAYS))  # in range or not
+                tally.suspicious += len(suspects(block, *ANY_LINE))  # in range or not
                 tally.in_range += len(lines)
                 explain(lines, night.findings)
     return found
@@ -129,17 +130,17 @@ def time_range(now, days):
     """`date -r $(expr $(date +%s) - 86400) '+%b %d %H:%M:%S' | sed "s/ 0/  /"`, and for now.
 
     now: epoch seconds; days: of 86400 seconds. Returns the first and last stamp (bytes), local
-    time. The first " 0" is the zero of a day up to the 9th, else of an hour up to nine: sed cuts
-    both.
+    time. The first " 0" is that of a day up to the 9th, on later days that of an hour up to nine:
+    sed takes it either way.
     """
     return tuple(
         time.strftime("%b %d %H:%M:%S", time.localtime(second)).replace(" 0", "  ", 1).encode()
         for second in (now - days * 86400, now))
 
 
-MAIL_WORDS = rb"disconnect from unknown"
+MAIL_WORDS = rb"disconnect from unknown"  # one literal
 AUTH_WORDS = rb"root|invalid|by [0-9]|identification"
-ALWAYS = b"", b"\xff" * LONGEST  # a range that holds any line
+ANY_LINE = b"", b"\xff" * LONGEST  # a range that holds every line
 
 
 def mail_suspects(block, start, end):
@@ -212,9 +213,9 @@ def open_log(path):
 
 def read_log(options, night, path, stamp, log=None):
     """Yield the blocks of a log (path: str; open already if log is given), each with the log's
-    Tally. A log that cannot be read is reported; so is one in which no stamp (compiled pattern)
-    begins one of the first 100 lines: a run that sees nothing must not look like a quiet night.
-    With -v, a terminal is told how far the reading has come.
+    Tally. A log that cannot be read is reported; so is one that is not empty and in which no stamp
+    (compiled pattern) begins one of the first 100 lines: a run that sees nothing must not look
+    like a quiet night. With -v, a terminal is told how far the reading has come.
     """
     tally = Tally(path)
     night.tallies.append(tally)
@@ -235,8 +236,9 @@ def read_log(options, night, path, stamp, log=None):
         finally:
             if progress:
                 to_stderr(b"\r\x1b[K")
+    # the last two are the unpackers' own, where open_log() has imported them
     except (OSError, EOFError, ImportError, getattr(sys.modules.get("zlib"), "error", OSError),
-            getattr(sys.modules.get("lzma"), "LZMAError", OSError)) as error:  # its unpacker's own
+            getattr(sys.modules.get("lzma"), "LZMAError", OSError)) as error:
         night.complain(path, error)
 
 
@@ -279,10 +281,12 @@ def update(options, night, found):
     """
     target = os.path.realpath(options.etcfile)
     temporary = target + ".logcheck"
+    # ExitStack() does nothing here; Python 3.6 has no nullcontext()
     with contextlib.ExitStack() if options.dry_run else locked(temporary) as new:
         known = pf_table(options, night)
         night.old, about = old_file(target)
-        table = within_limit(options, night, merge(options, night, known, found), known)
+        table = merge(options, night, known, found)
+        table = within_limit(options, night, table, known)
         if options.dry_run:
             night.pf = "dry run, nothing written"
             return table
@@ -298,7 +302,9 @@ def update(options, night, found):
 
 
 def pf_table(options, night):
-    """`pfctl -t TABLE -T show | awk '{print $1}'` (list of bytes); empty and said if it fails."""
+    """`pfctl -t TABLE -T show | awk '{print $1}'` (list of bytes). If it fails, that is said, and
+    what pf alone holds is not known; if there is no pfctl, pf is not asked any more.
+    """
     if options.no_pf:
         return []
     try:
@@ -309,7 +315,7 @@ def pf_table(options, night):
         night.complain("pfctl", error)
         if error.errno == errno.ENOENT:
             night.pf = "pf did NOT take it: " + night.errors[-1]
-            options.no_pf = True  # there is no pfctl to load it either
+            options.no_pf = True
         return []
     return re.findall(rb"^[ \t]*([^ \t\n]+)", shown, re.MULTILINE)
 
@@ -407,8 +413,8 @@ class Range:
     set back and for runs that begin later than the night before: nothing is lost.
 
     first, last: epoch seconds; ends: both as local time (str); hours: {an hour of the range as
-    syslogd writes it, "Apr  8 12" or "Apr 08 12" (bytes): the same as in ends (str)}; inner: the
-    hours that lie in it from end to end; dates: the first and the last ISO date (bytes) of it.
+    syslogd writes it, "Apr  8 12" or "Apr 08 12" (bytes): "2018-04-08 12" (str)}; inner: those that
+    need no look at the minutes; dates: the first and the last ISO date (bytes) that it may hold.
     """
 
     def __init__(self, now, days):
@@ -423,7 +429,8 @@ class Range:
         self.hours = {time.strftime(form, time.localtime(second)).encode(): local_time(second)[:13]
                       for second in [*range(max(self.first, now - 366 * 86400), now, 1800), now]
                       for form in ("%b %e %H", "%b %d %H")}
-        # a year on, the first and the last hour come again: syslogd's stamps do not name the year
+        # in a year or more, the first and the last hour come again as hours from within, and
+        # syslogd's stamps do not name the year
         edges = [end[:13] for end in self.ends] if days < 365 else []
         self.inner = {hour for hour, at in self.hours.items() if at not in edges}
 
@@ -481,7 +488,7 @@ def generations(path, since, night, seen):
 
     seen: {(device, inode)} of the files that need not be read again, which it extends.
     """
-    logs, older = [(path, *attempt(path))], []
+    logs, older = [(path, *try_open(path))], []
     try:
         older = rotated(path, since)
     except OSError as error:
@@ -491,7 +498,7 @@ def generations(path, since, night, seen):
         if name.endswith((".zst", ".Z")):
             night.complain(name, "cannot be unpacked: it is not read")
         else:
-            logs.append((name, *attempt(name)))
+            logs.append((name, *try_open(name)))
     for name, log, inode in reversed(logs):
         if inode in seen:
             log.close()
@@ -520,7 +527,7 @@ def rotated(path, since):
     return [name for _, name in sorted(found.values(), reverse=True)]
 
 
-def attempt(path):
+def try_open(path):
     """open_log(path) and, of a regular file, its (device, inode): None and None if that fails."""
     try:
         log = open_log(path)
@@ -948,10 +955,11 @@ class Court:
         """Take the evidence in a block (bytes) of whole lines, and count it in the tally."""
         days = self.days
         tally.read += block.count(b"\n") + 1
+        # its first line, or another
         if days.may_hold(block) or any(map(days.may_hold,
                                            {line[:10] for line in block.split(b"\n")})):
             search = self.search
-            if b"last message repeated " in block:  # compiled once, which takes milliseconds
+            if b"last message repeated " in block:  # re keeps it: compiled once, in milliseconds
                 search = re.compile(b"(?:%s|last message repeated ).*" % self.words,
                                     re.MULTILINE).finditer
             for hit in search(block):
@@ -1130,16 +1138,17 @@ def canonical(text, mask6):
 # What a run finds out
 
 class Night:
-    """What a run finds out on its way: the exit code so far, and what its report will tell."""
+    """One run: its exit code so far, its allow list, and what its report will tell."""
 
     def __init__(self):
         self.status, self.errors = 0, []  # exit code; what was said on stderr (list of str)
         self.allowed, self.range, self.tallies = None, ("", ""), []  # range: two stamps (str)
         self.findings = {}  # {address (bytes): (hits, why (str), the line that decided it)}
-        # (peer, what speaks against it[, logins, deliveries]) of careful mode's report
+        # of careful mode: (peer, failures, logins, deliveries); (peer, failures)
         self.let_off, self.near = [], []
         # the file's lines before, or None if not known; {entry: why it is not in the table}
         self.old, self.left_out = None, {}
+        # dated entries that were dropped; how pf took the table
         self.expired, self.pf = [], "pf was not asked"
 
     def say(self, name, reason):
@@ -1358,13 +1367,14 @@ def locked(path):
 
 
 def made_and_locked(path):
-    """Make path (str) and lock it. Returns its descriptor, or None: something was there, or took
-    ours for a leftover. Raises OSError.
+    """Make path (str) and lock it. Returns its descriptor, or None: something was there, or another
+    run took ours for a leftover. Raises OSError.
     """
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return remove_leftover(path)
+        remove_leftover(path)
+        return None
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if stands(fd, path):
@@ -1380,8 +1390,8 @@ def made_and_locked(path):
 
 
 def remove_leftover(path):
-    """Remove what stands at path (str), unless another run holds it locked: a killed run has left
-    it, or somebody set a trap for us to write into. Raises OSError.
+    """Remove what stands at path (str): a killed run has left it, or somebody set a trap for us to
+    write into. If another run holds it locked, wait a moment. Raises OSError.
     """
     try:
         if stat.S_ISLNK(os.lstat(path).st_mode):
@@ -1391,9 +1401,9 @@ def remove_leftover(path):
             if stands(file.fileno(), path):
                 os.unlink(path)
     except BlockingIOError:
-        time.sleep(0.05)  # it is at work
+        time.sleep(0.05)
     except FileNotFoundError:
-        pass  # it was faster
+        pass  # it was a link, or another run was faster
     except OSError as error:
         raise OSError(error.errno, "%s is in the way: %s" % (path, error.strerror))
 
@@ -1527,6 +1537,8 @@ def dated(options, night, entries, found):
     day = datetime.date.fromtimestamp(options.now)
     today = str(day).encode()
     oldest = str(day - datetime.timedelta(options.expire)).encode()
+    # kept: at first the admin's lines; dates: {network: (3, 2 or 1, day, line)}; in_pf: {network or
+    # name: an entry that pf alone holds}
     kept, dates, old, in_pf = set(), {}, set(night.old), {}
     for entry in entries:
         match = DATED.fullmatch(entry)
@@ -1540,7 +1552,7 @@ def dated(options, night, entries, found):
             else:
                 in_pf[block or address] = entry
             continue
-        # of several lines for one address the first counts of these: found now, dated, bare
+        # of several lines for one address the highest counts: 3 found now, 2 dated, 1 bare
         if match:
             row = 2, match.group(2), entry
         elif entry in found:
@@ -1627,7 +1639,7 @@ def forgive(options, night):
         return found and all(block and any(first <= block[0] and block[1] <= last
                                            for first, last in wanted) for block in found)
 
-    def holds(entry):
+    def overlaps(entry):
         return any(block and block[0] <= last and first <= block[1] for first, last in wanted
                    for block in map(network, address_of(entry).split()))
 
@@ -1639,7 +1651,7 @@ def forgive(options, night):
             in_file, in_pf = list(filter(lies_in, old)), list(filter(lies_in, shown))
             for where, entries in ((options.etcfile, old), (pfs_own, shown)):
                 for entry in entries:
-                    if holds(entry) and not lies_in(entry):
+                    if overlaps(entry) and not lies_in(entry):
                         night.complain(where, "cannot be taken out of the %s %s" % (
                             "line" if b" " in address_of(entry) else "network", visible(entry)))
             if not in_file and not in_pf:
@@ -1731,8 +1743,8 @@ def report(night, added, table):
         "?" if table is None else "{:,}".format(len(held)), night.pf),
         "range: %s to %s" % night.range]
     section("%-40s%13s%13s%13s" % ("log", "lines", "suspicious", "in range"), [
-        "%-40s%13d%13d%13d" % (visible(log.path), log.read, log.suspicious, log.in_range)
-        for log in night.tallies])
+        "%-40s%13d%13d%13d" % (visible(tally.path), tally.read, tally.suspicious, tally.in_range)
+        for tally in night.tallies])
     new = []
     for entry, hits, why, line in most_first(
             (entry,) + night.findings.get(entry, (0, "pf's own table", b""))
