@@ -47,7 +47,7 @@ BEFORE = commands("^cp", "awk")
 STEP_1, STEP_2, STEP_3, BACK = commands("-n --no-pf", "-cnv --no-pf", "--days 7", "sed -i")
 LINES = commands("^192.0.2.7 #", "^192.0.2.9$", "^198.51.100.0/24$", "^192.0.2.8 #")
 WHY, ALLOW, FORGIVE = commands("^grep", "192.0.2.7 >> /etc/bruteforce.allow", "--forgive")
-OTHER_NAMES = commands("-c -a", "-m .*mx1", "-m .*mail.log")
+OTHER_NAMES = commands("-x 90 -a", "-m .*mx1", "-m .*mail.log")
 NFT = commands("add table", "set .* v4 '", "set .* v6 '", "add chain", "ip saddr", "ip6 saddr",
                "nft -f -")
 MX1, SEND, KEY = commands("touch .*mx1$", "ssh -i", "^restrict,command=")
@@ -350,14 +350,19 @@ def test_nftables(site):
 
 
 def test_table_of_another_host(site):
-    """What mx1 sends arrives at mx2, which is the same host here; half of it does not."""
+    """What mx1 sends arrives at mx2, which is the same host here; half of it does not, nor nothing,
+    nor what pf refuses.
+    """
     site.keep_tables()
     site.write("bin/ssh", b"#!/bin/sh\n%s\n" % site.moved(KEY.split('"')[1]).encode(), 0o755)
     site.write("etc/bruteforce", b"192.0.2.7 # 2026-11-24 sshd: unknown user\n2001:db8::/64\n")
     site.silent(MX1)
-    for line, good in ((SEND, True), ("head -c 7 /etc/bruteforce | ssh mx2", False)):
+    sent = site.table() + "# end\n"
+    for line, good in ((SEND, True), ("head -c 7 /etc/bruteforce | ssh mx2", False),
+                       ("echo 999.1.1.1 > /etc/bruteforce; " + SEND, False),
+                       ("rm /etc/bruteforce; " + SEND, False)):
         assert (site.shell(line)[0] == 0) == good
-        assert site.read("etc/bruteforce.mx1").decode() == site.table() + "# end\n"
+        assert site.read("etc/bruteforce.mx1").decode() == sent
         assert site.read("pf/bruteforce-mx1") == b"   192.0.2.7\n   2001:db8::/64\n"
 
 
