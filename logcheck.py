@@ -72,8 +72,8 @@ def main(args):
     night = Night()
     try:
         night.allowed = allow_list(options.allow)
-    except (OSError, ValueError) as error:
-        return night.complain(options.allow, error)
+    except OSError as error:
+        return night.complain(error.filename or "allow list", error)
     if options.forgive:
         return forgive(options, night)
 
@@ -1231,8 +1231,8 @@ OPTIONS = (
      "themselves say of their peers, over IPv4 and IPv6"),
     ("-k --count N", number(1, 99999), "with -c: failures that may be a user's own count from N "
      "on; %d" % COUNT),
-    ("-w --allow FILE", file_name, "keep the addresses and networks in FILE (one a line, # "
-     "comments) out of the table, whoever put them there"),
+    ("-w --allow FILE", [file_name], "keep the addresses and networks in FILE (one a line, # "
+     "comments) out of the table, whoever put them there; may be repeated"),
     ("-x --expire DAYS", number(1, 99999), "date the entries, and drop those last named more than "
      "DAYS days ago"),
     ("--forgive ADDRESS", [checked("an address or network", lambda text: network(
@@ -1456,25 +1456,25 @@ def rename(options, night, temporary, target):
 
 # The allow list
 
-def allow_list(path):
-    """The networks of --allow's file (str, or None) as two lists of addresses (4 or 6, int): their
-    first ones, sorted; at i, the highest in the i lowest networks. None if there is no file.
-
-    Raises OSError; ValueError that names the first line that is neither address nor network: a
-    list read by halves would lock somebody out.
+def allow_list(paths):
+    """The networks of --allow's files (list of str, or None) as two lists of addresses (4 or 6,
+    int): their first ones, sorted; at i, the highest in the i lowest networks. None if there is no
+    file. Raises OSError, which names the first line that is neither address nor network: a list
+    read by halves would lock somebody out.
     """
-    if not path:
+    if not paths:
         return None
     allowed = []
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            text = address_of(line)
-            if text:
-                block = network(text)
-                if not block:
-                    raise ValueError("line %d: neither address nor network: %s"
-                                     % (number, visible(text)))
-                allowed.append(block)
+    for path in paths:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                text = address_of(line)
+                if text:
+                    block = network(text)
+                    if not block:
+                        raise OSError(errno.EINVAL, "line %d: neither address nor network: %s"
+                                      % (number, visible(text)), path)
+                    allowed.append(block)
     allowed.sort()
     lasts = [(0, 0)] + [last for _, last in allowed]
     return [first for first, _ in allowed], list(itertools.accumulate(lasts, max))

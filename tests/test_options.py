@@ -259,13 +259,14 @@ def test_allowed(empty, mode, allow, rows):
 @pytest.mark.parametrize("source, form", [
     ("bruteforce", b"%s\n"), ("pf-table", b"   %s\n"), ("maillog", MAIL), ("authlog", ATTACK)])
 def test_allowed_whatever_its_source(empty, mode, source, form):
-    empty.write("allow", b"192.0.2.7\n2001:DB8:0::7\n")
+    empty.write("allow", b"192.0.2.7\n")
+    empty.write("allow6", b"2001:DB8:0::7\n")
     for allowed, other in ((b"192.0.2.7", b"192.0.2.8"), (b"2001:db8::7", b"2001:db8::8")):
         if mode or b":" not in allowed:  # the default mode finds no IPv6
             empty.write(source, form % allowed + form % other)
             options = mode + ("--mask6", "128") * bool(mode)
             assert empty.run("-n", *options) == (0, allowed + b"\n" + other + b"\n", "")
-            options += "-w", empty.path("allow")
+            options += "-w", empty.path("allow"), "-w", empty.path("allow6")
             assert empty.run("-n", *options) == (0, other + b"\n", "")
 
 
@@ -274,9 +275,10 @@ def test_allow_file_that_cannot_be_used(host, mode):
     for name, reason in (("missing", "No such file or directory"), (".", "Is a directory")):
         assert host.run("-w", host.path(name), *mode) == (
             1, b"", "logcheck: %s: %s\n" % (host.path(name), reason))
+    host.write("good", b"192.0.2.1\n")
     for line in BAD_LINES:
         host.write("allow", b"192.0.2.1\r\n# 999\n" + line + b" # x\n192.0.2.1\nalso bad\n")
-        assert host.run("-w", host.path("allow"), *mode) == (
+        assert host.run("-w", host.path("good"), "-w", host.path("allow"), *mode) == (
             1, b"", "logcheck: %s: line 3: neither address nor network: %s\n" % (
                 host.path("allow"), logcheck.visible(line)))
     assert is_untouched(host)
