@@ -145,7 +145,7 @@ ANY_LINE = b"", b"\xff" * LONGEST  # a range that holds every line
 
 def mail_suspects(block, start, end):
     """`awk '$0>=from&&$0<=to' | grep "disconnect from unknown" | grep -v auth=1`: those of a
-    block's lines (bytes; list of bytes). To split the block first would take five times as long.
+    block's lines (bytes; list of bytes). To split the block first takes up to five times as long.
     """
     block += b"\n"
     lines, at = [], block.find(MAIL_WORDS)
@@ -845,21 +845,27 @@ AGAINST = ("SURE", "FAIL", "LEFT", "REJECT")  # what speaks against a peer
 
 class Rule:
     """A row of RULES. The verdict as what, door and witness; more: whether further rules are tried;
-    counted: whether it has an <N>; sure: the rule that holds in its place where <SURE> is matched.
+    counted: whether it has an <N>; sure: the rule that holds in its place where <SURE> is matched;
+    fullmatch: its pattern's, once that has been tried (to compile all takes 30 ms).
     """
 
     def __init__(self, daemon, verdict, why, template):
-        self.daemon, self.template, self.sure = daemon, template, None
+        self.daemon, self.template, self.sure, self.fullmatch = daemon, template, None, None
         self.what, self.more, self.door, self.witness = re.match(
             r"(\w+)(\+?)/?([^/]*)/?(.*)", verdict).groups()
         program = "postfix" if daemon in ("submission", "cleanup") else daemon
         self.reason = "%s: %s" % (program, why)
         self.begins, self.follows = beginnings(template)
-        self.pattern = re.compile(expand(template) + rb"\r?", re.DOTALL)
-        self.counted = "n" in self.pattern.groupindex
-        if "sure" in self.pattern.groupindex and self.what != "SURE":
+        self.pattern = expand(template) + rb"\r?"
+        self.counted = b"(?P<n>" in self.pattern
+        if b"(?P<sure>" in self.pattern and self.what != "SURE":
             self.sure = Rule(daemon, "SURE/%s/%s" % (self.door, self.witness),
                              why + " (root, or unknown)", template)
+
+    def compiled(self):
+        """Compile the pattern. Returns its fullmatch."""
+        self.fullmatch = re.compile(self.pattern, re.DOTALL).fullmatch
+        return self.fullmatch
 
 
 def rules():
@@ -988,7 +994,7 @@ class Court:
             times, end = times * int(head["times"]), text.rfind(b"]", end - 1, end)
         heard = False
         for rule in rules:
-            found = rule.pattern.fullmatch(text, begin, end)
+            found = (rule.fullmatch or rule.compiled())(text, begin, end)
             if not found:
                 continue
             logged = (self.in_session(rule, head, found.groupdict())
@@ -1054,7 +1060,7 @@ class Court:
         """
         attackers = {}
         for peer, case in self.evidence.items():
-            rule, left, logins, delivered = weigh(case, self.options.count)
+            rule, remaining, logins, delivered = weigh(case, self.options.count)
             against = {each: times for each, times in case.items() if each.what in AGAINST}
             if rule:
                 attackers[peer] = rule.reason
@@ -1067,8 +1073,8 @@ class Court:
             accused, failures, _, _ = weigh(against, self.options.count)
             if accused:
                 night.let_off.append((peer, failures, logins, delivered))
-            elif left:
-                night.near.append((peer, left))
+            elif remaining:
+                night.near.append((peer, remaining))
         return attackers
 
 
@@ -1327,9 +1333,9 @@ def to_stderr(text):
 
 
 def print_lines(night, lines):
-    """Put lines (of bytes) on stdout. A failure is reported."""
+    """Put lines (list of bytes) on stdout. A failure is reported."""
     try:
-        write(1, list(lines))
+        write(1, lines)
     except OSError as error:
         night.complain("stdout", error)
 
@@ -1668,12 +1674,12 @@ def forgive(options, night):
                     night.complain("pfctl", error)
     except OSError as error:
         return night.complain(options.etcfile, error)
-    lines = ["%s out of %s: %s" % ("would be taken" if dry else "taken", where, visible(entry))
+    lines = [os.fsencode("%s out of %s: %s" % (
+        "would be taken" if dry else "taken", where, visible(entry)))
              for where, taken in ((options.etcfile, in_file), (pfs_own, in_pf)) for entry in taken]
     if lines:
-        lines.append("It can come back: what must never be in the table belongs in the allow list "
-                     "(-w).")
-        print_lines(night, map(os.fsencode, lines))
+        print_lines(night, lines + [b"It can come back: what must never be in the table belongs in "
+                                    b"the allow list (-w)."])
     return night.status
 
 

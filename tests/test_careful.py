@@ -302,6 +302,15 @@ def test_log_being_compressed_is_read_once(host):
     assert careful(host, "-k", "4") == ["192.0.2.7"]
 
 
+def test_time_that_comes_twice_is_read_alike(host):
+    """Of two, the first is taken, whatever stamp came before: mktime(3) may remember its offset."""
+    host.now, host.tz = 1541309400, "America/New_York"  # the first 01:30
+    host.write("maillog", b"2018-11-04T03:00:00 mail postfix/smtpd[1]: disconnect from "
+               b"unknown[192.0.2.8]\n")
+    host.write("authlog", b"2018-11-04T01:20:00 mail sshd[1]: Invalid user x from 192.0.2.7\n")
+    assert careful(host) == ["192.0.2.7"]
+
+
 @pytest.mark.parametrize("seen, now, stamp", [row for _, row in rows("stamps.txt")])
 def test_dates_are_dates(host, seen, now, stamp):
     host.now, _, host.tz = now.rpartition(" ")
