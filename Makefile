@@ -27,16 +27,16 @@ demo:
 	@sh tests/demo.sh $(PYTHON) real-stories
 
 test:
-	@sh tests/pytest.sh $(PYTHON) -q tests
+	@sh tests/pytest.sh $(PYTHON) -m pytest -p no:cacheprovider -q tests
 
 fuzz:
-	@$(PYTHON) tests/fuzz.py $(N)
+	@sh tests/pytest.sh $(PYTHON) tests/fuzz.py $(N)
 
 faults:
 	@$(PYTHON) tests/faults.py
 
 mutate:
-	@$(PYTHON) tests/mutate.py $(N)
+	@sh tests/pytest.sh $(PYTHON) tests/mutate.py $(N)
 
 nights:
 	@$(PYTHON) tests/nights.py

@@ -3,9 +3,9 @@
 
 usage: e2e.py [--capture DIR]
 
-As root on Debian 12. What is missing is installed by apt (e2e/install); no service of the machine
-is started or touched. Everything runs in namespaces of its own (network, mounts, processes, host
-name), so that the end of this program ends them too, whichever way it ends:
+As root on Debian 12 or later. What is missing is installed by apt (e2e/install); no service of the
+machine is started or touched. Everything runs in namespaces of its own (network, mounts, processes,
+host name), so that the end of this program ends them too, whichever way it ends:
 
     mail server   192.0.2.25       2001:db8::25    sshd, Postfix, Dovecot, OpenSMTPD
     attackers     203.0.113.0/24   2001:db8:bad::/48
@@ -172,6 +172,7 @@ def reset(source, data):
     with dial(source, 22) as sock:
         sock.recv(100)
         sock.sendall(data)
+        time.sleep(0.2)     # sshd asks whose connection it is only now
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# `make test`: run pytest, from a virtual environment in .venv where PYTHON lacks it.
+# Runs a Python that has pytest: PYTHON, or where that lacks it, one in .venv, made with it.
 # usage: pytest.sh PYTHON [ARGUMENT ...]
 top=$(cd "$(dirname "$0")/.." && pwd)
 python=$1
@@ -13,11 +13,11 @@ if ! "$python" -c 'import pytest' 2>/dev/null; then
                 "$python" -m pip -q install --target \
                     "$("$top/.venv/bin/python" -c 'import site; print(site.getsitepackages()[0])')" \
                     pytest; } || {
-            echo "make test needs pytest, and $python has neither it nor pip to fetch it" >&2
+            echo "$python has no pytest, and could not fetch it" >&2
             exit 1
         }
     fi
     python=$top/.venv/bin/python
 fi
 unset MAKEFLAGS MFLAGS MAKELEVEL # the tests' own calls of make are no part of this one
-exec "$python" -m pytest -p no:cacheprovider "$@"
+exec "$python" "$@"
