@@ -194,11 +194,11 @@ def open_log(path):
 
     Returns a binary file. Raises OSError; ImportError where Python lacks the format.
     """
-    if path == "-":
-        return open(0, "rb", buffering=0, closefd=False)
-    # a FIFO that nobody writes to would hold up a plain open for ever
-    log = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0)
-    os.set_blocking(log.fileno(), True)
+    # a FIFO that nobody writes to would hold up a plain open for ever, and standard input that does
+    # not block would look empty
+    fd = 0 if path == "-" else os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    os.set_blocking(fd, True)
+    log = open(fd, "rb", buffering=0, closefd=fd > 0)
     if path.endswith(".gz"):
         import gzip
         return gzip.GzipFile(fileobj=log)

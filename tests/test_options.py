@@ -14,6 +14,7 @@ import os
 import pty
 import re
 import shutil
+import threading
 import time
 
 import pytest
@@ -147,6 +148,17 @@ def test_several_logs_standard_input_and_days(host):
         host.run("-a", host.path("second"), "-a", "-", "-m", "/dev/null", "--days", days,
                  stdin=ATTACK % b"192.0.2.3")
         assert host.read() == b"192.0.2.2\n192.0.2.3\n" + more + b"192.0.2.200\n198.51.100.1\n"
+
+
+def test_standard_input_that_does_not_block(host, mode):
+    source, sink = os.pipe()
+    os.set_blocking(source, False)
+    writer = threading.Timer(0.2, lambda: (os.write(sink, ATTACK % b"192.0.2.3"), os.close(sink)))
+    writer.start()
+    with open(source, "rb") as stdin:
+        run = host.run("-n", "-m", "/dev/null", "-a", "-", *mode, stdin=stdin, process=True)
+    writer.join()
+    assert b"192.0.2.3\n" in run.stdout
 
 
 # pf
