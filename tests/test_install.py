@@ -43,8 +43,8 @@ DEMO, TEST, INSTALL = [line.split()[1] for line in commands("make demo", "make t
 PF_TABLE, DEFAULT = commands("^table <bruteforce>", "^/root/logcheck.py$")
 STEPS = commands("192.0.2.0/24", "touch /etc/bruteforce$", "pfctl -f", "-T show$", "-cnv -w",
                  "-cv .* 90$")
-BEFORE = commands("^cp", "awk")
-STEP_1, STEP_2, STEP_3, BACK = commands("-n --no-pf", "-cnv --no-pf", "--days 7", "sed -i")
+BEFORE = commands("^cp .*before$", "awk")
+STEP_1, STEP_2, STEP_3, BACK = commands("-n --no-pf", "-cnv --no-pf", "--days 7", "dated &&")
 LINES = commands("^192.0.2.7 #", "^192.0.2.9$", "^198.51.100.0/24$", "^192.0.2.8 #")
 WHY, ALLOW, FORGIVE = commands("^grep", "192.0.2.7 >> /etc/bruteforce.allow", "--forgive")
 OTHER_NAMES = commands("-x 90 -a", "-m .*mx1", "-m .*mail.log")
