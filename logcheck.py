@@ -744,7 +744,7 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<KEY>": rb"(?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60}|)",
     "<SURE>": rb"(?P<sure>)",
     "<TRIED>": rb"(?:<SURE>(?:i(?:nvalid|llegal) user <USER>|root)|<USER>)",
-    "<CLIENTUSER>": rb"(?:: (?!.* from ).*|)",
+    "<CLIENTUSER>": rb"(?::(?!.* from ) .*|)",
     "<ACCOUNT>": rb"[^<>]{0,100}?",  # of a real user: not typed
     "<PASSWORD>": rb"(?:password|keyboard-interactive\S{0,30}|challenge-response)",
     "<SERVICE>": rb"[^\s)]{1,30}",
