@@ -583,9 +583,9 @@ SURE/ssh/end         broken protocol  Disconnecting <PEER>: {strict KEX violatio
 FAIL/ssh/user        user not allowed  User <TRIED> from <IP> not allowed because <PLAIN>
 FAIL/ssh/user        user not allowed  Denied connection for {<SURE>root|<WORD>} from <WORD>
     [<IP>].<PRE>
-FAIL/ssh/user        user not allowed  pam_access(<SERVICE>): access denied for user `<TRIED>' from
+FAIL/ssh/access      user not allowed  pam_access(<SERVICE>): access denied for user `<TRIED>' from
     `<IP>'
-FAIL/ssh/user        prohibited  administratively prohibited connection for <TRIED> from <PEER>
+FAIL/ssh/prohibited  prohibited  administratively prohibited connection for <TRIED> from <PEER>
 FAIL/ssh/key         key not for this host  Authentication tried for <USER> with correct key but not
     from a permitted host (host=<WORD>, ip=<IP>{, required=<WORD>|}).
 FAIL/ssh/key         key not for this host  Authentication tried for <USER> with valid certificate
