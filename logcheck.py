@@ -684,13 +684,19 @@ SURE+/login/login    abuse of the protocol  {Disconnected|Login aborted}{: Disco
 FAIL/login/login     failed login  {Disconnected|Aborted login|Login aborted|Connection
     closed|Remote closed connection unexpectedly|Client has quit the connection|Authentication
     response too large}{ (|: | by logging out (}<NOTOUT>~<HOW><NOLOGIN><ATTEMPTS>)<NOTES>: <WHO>
+# told by the backend, too, perhaps in the same log
+FAIL/login/proxy     failed login  {Disconnected|Aborted login|Login aborted|Connection
+    closed|Remote closed connection unexpectedly|Client has quit the connection}{ (|: | by logging
+    out (}<NOTOUT>~<HOW><BACKEND><ATTEMPTS>)<NOTES>: <WHO>
 DOWN/auth/process    our login service  {sql|ldap|dict}(<LOGNAME>,<IP><SESSION>): <OUTOFORDER>
 DOWN/auth/process    our login service  {auth|auth-worker}(<LOGNAME>,<IP>~<SESSION>)<SESSIONS>:
     <OUTOFORDER>
 FAIL/auth/process    failed login  {pam|passwd-file|sql|ldap|shadow|passwd|bsdauth|checkpassword|
     static|lua|sia|vpopmail|policy|oauth2|dict|Authenticate|authenticate|cram-md5|digest-md5|apop|
     scram-sha-1|scram-sha-256}(<LOGNAME>,<IP><SESSION>): <DENIED>
-FAIL/auth/process    failed login  {auth|auth-worker}(<LOGNAME>,<IP>~<SESSION>)<SESSIONS>: <DENIED>
+# not what LMTP asks of a recipient: that has no sasl: or, in a worker, no session
+FAIL/auth/process    failed login  auth(<LOGNAME>,<IP>~,sasl:<MECH>{,master|})<SESSIONS>: <DENIED>
+FAIL/auth/worker     failed login  auth-worker(<LOGNAME>,<IP>~<SESSION>)<ASKED><SESSIONS>: <DENIED>
 FAIL/auth/PAM        failed login  pam_<SERVICE>): authentication failure;~
     <PAM>{user=<WORD>|user=|}
 
@@ -779,20 +785,22 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<HOW>": rb"(?:[^<(]*(?:\([^()<]*\)[^<(]*){0,2}\(|)",  # "Connection closed ("
     "<NOLOGIN>": rb"(?:auth failed|authorization failed|user disabled|anonymous logins disabled|"
                  rb"sent invalid base64 in response|credentials contain control characters|"
-                 rb"disconnected while authenticating, waited \d+ secs|"
-                 rb"proxy dest auth\w* fail\w+(?: to \S+|)|tried to use [\w ]+|"
+                 rb"disconnected while authenticating, waited \d+ secs|tried to use [\w ]+|"
                  rb"(?:client didn't finish SASL auth|auth aborted by client)"
                  rb"(?=, (?:[1-9]\d|[2-9])))",
-    "<ATTEMPTS>": rb"(?:, (?P<n>\d{1,6}) attempts|)(?: in \d+ secs|)"
-                  rb"(?:, last failure: [^<>]{0,300}|)",
+    "<BACKEND>": rb"proxy dest auth\w* fail\w+(?: to \S+?|)",
+    "<ATTEMPTS>": rb"(?:, (?:\d{1,6}/|)(?P<n>\d{1,6}) (?:attempts|successful auths)|)"
+                  rb"(?: in \d+ secs|)(?:, last failure: [^<>]{0,300}|)",
     "<NOTES>": rb"(?: \([^()<]*\)){0,2}",
     "<LOGNAME>": rb"(?:(?!\): ).){0,80}",
     "<SESSION>": rb"(?:,sasl:[\w-]+|)(?:,master|)(?:,<[^<>()]*>|)",
+    "<ASKED>": rb"(?!<\d+>: request \[\d+\]: (?:[\w-]+: |)unknown user$)",
     "<SESSIONS>": rb"(?:<[^<>()]*>){0,2}",
     "<PROXIED>": rb"(?P<user>[^<>]{0,100}?)", "<AGAIN>": rb"(?P=user)",
     "<SERVER>": rb"[\w ,.:<>()\[\]@/+-]{1,200}?",
     "<REQUEST>": rb"(?:request \[\d+\]: |)(?:(?:Info|Error): |)(?:[\w-]+: |)",
     "<OUTOFORDER>": rb"<REQUEST>(?:Password query failed|ldap_bind\(\) failed|Connection appears|"
+                    rb"user not found from any userdbs|"
                     rb"ldap_search\(.{0,500}\) failed: (?:Can't contact|Server is |Timed out))"
                     rb"(?!.*\)(?:<[^<>]*>)*: ).*",
     "<DENIED>": rb"<REQUEST>(?:unknown user|[Pp]assword mismatch|[Ii]nvalid credentials|"
@@ -819,7 +827,7 @@ DAEMONS = {
                    rb"(?:smtpd|postscreen)", rb"(?:\w{4,24}: |)"),
     "cleanup": (rb"[\w./-]*/cleanup", rb"\w{4,24}: "),
     "dovecot": (
-        rb"(?:dovecot(?:-auth|)|auth(?:-worker|)(?:\(\d+\)|)|"
+        rb"(?:dovecot(?:-[\w.-]{1,40}|)|auth(?:-worker|)(?:\(\d+\)|)|"
         rb"(?:imap|pop3|managesieve|submission)-login)",
         rb"(?:[\w-]+-login: |auth(?:-worker|)(?:\(\d+\)|): |)(?:(?:Info|Warning|Error): |)"
         rb"(?:conn unix:\S+ \(\S+\): auth-worker<\d+>: |)"),
