@@ -631,6 +631,8 @@ FAIL/ssh/pam_unix    failed password  more authentication failure{s|}; <PAM><WHO
 
 postfix
 LEFT+/smtp/quit      unknown client, no login, no delivery  disconnect from unknown<CLIENT><IDLE>
+PUTOFF+/submission/quit  put off  disconnect from unknown<CLIENT> ehlo=1 starttls=0/1<ANY>
+PUTOFF/submission/quit  put off  warning: Wrapper-mode request dropped from <HOST> for <ANY>
 LOGIN/smtp/auth      login  disconnect from <HOST><COMMANDS> auth=~<DONE>
 FAIL/smtp/auth       failed login  disconnect from <HOST><COMMANDS> auth=~0/<N>{ <ANY>|}
 LOGIN+/smtp/client   login  client=<HOST>, sasl_method=<WORD>, sasl_username=<ANY>
@@ -641,9 +643,12 @@ DOWN/auth/SASL       our login service  warning: <HOST>: SASL <MECH> authenticat
 FAIL/smtp/rate       too many logins  warning: AUTH command rate limit exceeded: <DIGITS> from
     <HOST> for service <WORD>
 PUTOFF/smtp/limit    put off  warning: {Connection rate|Connection concurrency|Message delivery
-    request rate} limit exceeded: <DIGITS> from <HOST> for service <WORD>
+    request rate|New TLS session rate} limit exceeded: <DIGITS> from <HOST> for service <WORD>
 PUTOFF/smtp/limit    put off  warning: Refusing {STARTTLS|TLS service} request from <HOST> for
     service <WORD>
+# a phone that is set to TLS from the start
+FAIL/submission/tls  TLS too early  {warning: non-SMTP command|improper command pipelining after
+    CONNECT} from <HOST>: \026\003<ANY>
 SURE/smtp/abuse      abuse of the protocol  warning: non-SMTP command from <HOST>{: <ANY>|}
 SURE/smtp/abuse      abuse of the protocol  warning: <HOST> sent non-SMTP command: <ANY>
 SURE/smtp/abuse      abuse of the protocol  improper command pipelining after <STAGE> from <HOST>{:
@@ -674,6 +679,8 @@ cleanup
 UNDONE+/smtp/reject  refused after all  milter-reject: END-OF-MESSAGE from <HOST>: {4|5}.<ANY>
 PUTOFF/smtp/reject   put off  milter-reject: END-OF-MESSAGE from <HOST>: 4.<ANY>
 REJECT/smtp/reject   rejected message  milter-reject: END-OF-MESSAGE from <HOST>: 5.<ANY>
+UNDONE+/smtp/reject  refused after all  reject: {header|body} <TEXT> from <HOST>; from=<<LAST>
+REJECT/smtp/reject   rejected message  reject: {header|body} <TEXT> from <HOST>; from=<<LAST>
 
 dovecot
 LOGIN/login/login    login  {Login|Logged in}: user=<<ACCOUNT>>, <RIP>
@@ -776,7 +783,10 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
                   rb"(?!.* (?:helo=<|proto=)).{0,99}[^>]",
     "<REFUSED>": rb"(?:5(?!52)\d\d |bare .LF. |454 4\.7\.1 (?=.*: Relay access denied)|"
                  rb"450 (?:4\.1\.1 |).{0,300}?: Recipient address rejected: "
-                 rb"(?:User unknown|undeliverable address)).*",
+                 rb"(?:User unknown|undeliverable address|unverified address: "
+                 rb"(?:host \S+ said: 5|unknown user))).*",
+    # a message's, which is typed: heard only where one place alone can be the daemon's words
+    "<TEXT>": rb"(?:(?!; from=<).)*?", "<LAST>": rb"(?!.*; from=<).*",
     # Dovecot: the last rip= is its own, the name before it is typed
     "<WHO>": rb"(?:user=<.*>, |)<RIP>",
     "<RIP>": rb"(?:method=\S{0,64}, |)rip=<IP>(?:, (?:[lr]port|lip|mpid|pid)=[\w.:]+)*"
