@@ -597,6 +597,9 @@ FAIL/ssh/child       root refused  ROOT LOGIN REFUSED FROM <PEER> [preauth]
 SURE/ssh/end         no ssh client  Bad protocol version identification '<BANNER>' from <PEER><PRE>
 SURE/ssh/end         no ssh client  banner exchange: Connection from <PEER>: invalid format<PRE>
 FAIL/ssh/end         no identification  banner exchange: Connection from <PEER>: <PLAIN><PRE>
+# it comes five times: two of these, then one for each of our keys
+NOTHING              ssh-keyscan  Unable to negotiate with <PEER>: no matching host key type found.
+    Their offer: {sk-ssh-ed25519|sk-ecdsa-sha2-nistp256}@openssh.com<PRE>
 FAIL/ssh/end         nothing in common  Unable to negotiate with <PEER>: <ANY>
 FAIL/ssh/end         nothing in common  Protocol major versions differ for <PEER>: <ANY>
 SURE/ssh/end         probed  {probed|scanned|Connection} from <PEER> with <ANY>
