@@ -692,19 +692,23 @@ LOGIN/login/login    login  proxy(<PROXIED>{,<TOKEN>|}): {s|S}tarted proxying to
 SURE+/login/login    abuse of the protocol  {Disconnected|Login aborted}{: Disconnected|}: Too many
     {invalid|bad} commands{.|}<NOTES>: <WHO>
 FAIL/login/login     failed login  {Disconnected|Aborted login|Login aborted|Connection
-    closed|Remote closed connection unexpectedly|Client has quit the connection|Authentication
-    response too large}{ (|: | by logging out (}<NOTOUT>~<HOW><NOLOGIN><ATTEMPTS>)<NOTES>: <WHO>
-# told by the backend, too, perhaps in the same log
-FAIL/login/proxy     failed login  {Disconnected|Aborted login|Login aborted|Connection
-    closed|Remote closed connection unexpectedly|Client has quit the connection}{ (|: | by logging
-    out (}<NOTOUT>~<HOW><BACKEND><ATTEMPTS>)<NOTES>: <WHO>
-DOWN/auth/process    our login service  {sql|ldap|dict}(<LOGNAME>,<IP><SESSION>): <OUTOFORDER>
+    closed|Remote closed connection|Remote closed connection unexpectedly|Client has quit the
+    connection|Authentication response too large}{ (|: | by logging
+    out (}<NOTOUT>~<HOW><NOLOGIN><ATTEMPTS>)<NOTES>: <WHO>
+DOWN/auth/process    our login service  {sql|ldap|dict|pam|passwd-file|passwd|
+    shadow|static|lua}(<LOGNAME>,<IP><SESSION>): <OUTOFORDER>
 DOWN/auth/process    our login service  {auth|auth-worker}(<LOGNAME>,<IP>~<SESSION>)<SESSIONS>:
     <OUTOFORDER>
-FAIL/auth/process    failed login  {pam|passwd-file|sql|ldap|shadow|passwd|bsdauth|checkpassword|
-    static|lua|sia|vpopmail|policy|oauth2|dict|Authenticate|authenticate|cram-md5|digest-md5|apop|
-    scram-sha-1|scram-sha-256}(<LOGNAME>,<IP><SESSION>): <DENIED>
-# not what LMTP asks of a recipient: that has no sasl: or, in a worker, no session
+# what LMTP asks of a recipient: there is no session
+NOTHING              recipient  {pam|passwd-file|sql|ldap|dict|passwd|shadow|static|
+    lua}(<LOGNAME>,<IP>): unknown user{ |}
+# several are asked in turn: each is a witness
+FAIL/auth/pam        failed login  pam(<LOGNAME>,<IP><SESSION>): <DENIED>
+FAIL/auth/file       failed login  passwd-file(<LOGNAME>,<IP><SESSION>): <DENIED>
+FAIL/auth/process    failed login  {sql|ldap|shadow|passwd|bsdauth|checkpassword|static|lua|sia|
+    vpopmail|policy|oauth2|dict|Authenticate|authenticate|cram-md5|digest-md5|apop|scram-sha-1|
+    scram-sha-256}(<LOGNAME>,<IP><SESSION>): <DENIED>
+# since 2.4; LMTP has no sasl: or, in a worker, no session
 FAIL/auth/process    failed login  auth(<LOGNAME>,<IP>~,sasl:<MECH>{,master|})<SESSIONS>: <DENIED>
 FAIL/auth/worker     failed login  auth-worker(<LOGNAME>,<IP>~<SESSION>)<ASKED><SESSIONS>: <DENIED>
 FAIL/auth/PAM        failed login  pam_<SERVICE>): authentication failure;~
@@ -799,9 +803,9 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<NOLOGIN>": rb"(?:auth failed|authorization failed|user disabled|anonymous logins disabled|"
                  rb"sent invalid base64 in response|credentials contain control characters|"
                  rb"disconnected while authenticating, waited \d+ secs|tried to use [\w ]+|"
+                 rb"proxy dest auth\w* fail\w+(?: to \S+?|)|"
                  rb"(?:client didn't finish SASL auth|auth aborted by client)"
                  rb"(?=, (?:[1-9]\d|[2-9])))",
-    "<BACKEND>": rb"proxy dest auth\w* fail\w+(?: to \S+?|)",
     "<ATTEMPTS>": rb"(?:, (?:\d{1,6}/|)(?P<n>\d{1,6}) (?:attempts|successful auths)|)"
                   rb"(?: in \d+ secs|)(?:, last failure: [^<>]{0,300}|)",
     "<NOTES>": rb"(?: \([^()<]*\)){0,2}",
@@ -813,7 +817,7 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<SERVER>": rb"[\w ,.:<>()\[\]@/+-]{1,200}?",
     "<REQUEST>": rb"(?:request \[\d+\]: |)(?:(?:Info|Error): |)(?:[\w-]+: |)",
     "<OUTOFORDER>": rb"<REQUEST>(?:Password query failed|ldap_bind\(\) failed|Connection appears|"
-                    rb"user not found from any userdbs|"
+                    rb"user not found from (?:any userdbs|userdb)|"
                     rb"ldap_search\(.{0,500}\) failed: (?:Can't contact|Server is |Timed out))"
                     rb"(?!.*\)(?:<[^<>]*>)*: ).*",
     "<DENIED>": rb"<REQUEST>(?:unknown user|[Pp]assword mismatch|[Ii]nvalid credentials|"
