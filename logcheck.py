@@ -790,8 +790,7 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
                   rb"(?!.* (?:helo=<|proto=)).{0,99}[^>]",
     "<REFUSED>": rb"(?:5(?!52)\d\d |bare .LF. |454 4\.7\.1 (?=.*: Relay access denied)|"
                  rb"450 (?:4\.1\.1 |).{0,300}?: Recipient address rejected: "
-                 rb"(?:User unknown|undeliverable address|unverified address: "
-                 rb"(?:host \S+ said: 5|unknown user))).*",
+                 rb"(?:User unknown|undeliverable address)).*",
     # a message's, which is typed: heard only where one place alone can be the daemon's words
     "<TEXT>": rb"(?:(?!; from=<).)*?", "<LAST>": rb"(?!.*; from=<).*",
     # Dovecot: the last rip= is its own, the name before it is typed
