@@ -597,7 +597,7 @@ FAIL/ssh/child       root refused  ROOT LOGIN REFUSED FROM <PEER> [preauth]
 SURE/ssh/end         no ssh client  Bad protocol version identification '<BANNER>' from <PEER><PRE>
 SURE/ssh/end         no ssh client  banner exchange: Connection from <PEER>: invalid format<PRE>
 FAIL/ssh/end         no identification  banner exchange: Connection from <PEER>: <PLAIN><PRE>
-# it comes five times: two of these, then one for each of our keys
+# an ssh-keyscan connects five times; two of the connections end so
 NOTHING              ssh-keyscan  Unable to negotiate with <PEER>: no matching host key type found.
     Their offer: {sk-ssh-ed25519|sk-ecdsa-sha2-nistp256}@openssh.com<PRE>
 FAIL/ssh/end         nothing in common  Unable to negotiate with <PEER>: <ANY>
@@ -649,7 +649,7 @@ PUTOFF/smtp/limit    put off  warning: {Connection rate|Connection concurrency|M
     request rate|New TLS session rate} limit exceeded: <DIGITS> from <HOST> for service <WORD>
 PUTOFF/smtp/limit    put off  warning: Refusing {STARTTLS|TLS service} request from <HOST> for
     service <WORD>
-# a phone that is set to TLS from the start
+# a phone that is set to TLS from the start, where STARTTLS is expected
 FAIL/submission/tls  TLS too early  {warning: non-SMTP command|improper command pipelining after
     CONNECT} from <HOST>: \026\003<ANY>
 SURE/smtp/abuse      abuse of the protocol  warning: non-SMTP command from <HOST>{: <ANY>|}
@@ -699,16 +699,16 @@ DOWN/auth/process    our login service  {sql|ldap|dict|pam|passwd-file|passwd|
     shadow|static|lua}(<LOGNAME>,<IP><SESSION>): <OUTOFORDER>
 DOWN/auth/process    our login service  {auth|auth-worker}(<LOGNAME>,<IP>~<SESSION>)<SESSIONS>:
     <OUTOFORDER>
-# what LMTP asks of a recipient: there is no session
+# a recipient that LMTP asks for: without a session
 NOTHING              recipient  {pam|passwd-file|sql|ldap|dict|passwd|shadow|static|
     lua}(<LOGNAME>,<IP>): unknown user{ |}
-# several are asked in turn: each is a witness
+# databases may be asked in turn: each is a witness
 FAIL/auth/pam        failed login  pam(<LOGNAME>,<IP><SESSION>): <DENIED>
 FAIL/auth/file       failed login  passwd-file(<LOGNAME>,<IP><SESSION>): <DENIED>
 FAIL/auth/process    failed login  {sql|ldap|shadow|passwd|bsdauth|checkpassword|static|lua|sia|
     vpopmail|policy|oauth2|dict|Authenticate|authenticate|cram-md5|digest-md5|apop|scram-sha-1|
     scram-sha-256}(<LOGNAME>,<IP><SESSION>): <DENIED>
-# since 2.4; LMTP has no sasl: or, in a worker, no session
+# Dovecot 2.4; a recipient that LMTP asks for has no sasl or, of a worker, no session
 FAIL/auth/process    failed login  auth(<LOGNAME>,<IP>~,sasl:<MECH>{,master|})<SESSIONS>: <DENIED>
 FAIL/auth/worker     failed login  auth-worker(<LOGNAME>,<IP>~<SESSION>)<ASKED><SESSIONS>: <DENIED>
 FAIL/auth/PAM        failed login  pam_<SERVICE>): authentication failure;~
