@@ -566,7 +566,7 @@ SURE/ssh/failed      unknown user  Failed <WORD> for {{invalid|illegal} user <US
     username>} from <PEER><SSH2><KEY>
 SURE/ssh/postponed   unknown user  Postponed <WORD> for {invalid|illegal} user <USER> from
     <PEER><SSH2><KEY>
-SURE/ssh/failed      root failed  Failed <PASSWORD> for root from <PEER><SSH2>
+SURE/ssh/root        root failed  Failed <PASSWORD> for root from <PEER><SSH2>
 FAIL/ssh/failed      failed password  Failed <PASSWORD> for <USER> from <PEER><SSH2>
 # typed on both sides: no blank in the name
 FAIL/ssh/failed      failed hostbased  Failed hostbased for {<SURE>invalid user |}<WORD> from
@@ -1111,6 +1111,10 @@ def weigh(counts, threshold):
     for rule, times in counts.items():
         witnesses = heard.setdefault((rule.what, rule.door), {})
         witnesses[rule.witness] = witnesses.get(rule.witness, 0) + times
+    # a connection that names an unknown user does so once, whatever passwords it tries
+    if "user" in heard.get(("SURE", "ssh"), ()):
+        for witness in ("none", "failed", "postponed", "PAM"):
+            heard["SURE", "ssh"].pop(witness, None)
     heard = {key: max(witnesses.values()) for key, witnesses in heard.items()}
 
     def total(what, *doors):  # of all doors if none is named; different doors add up
