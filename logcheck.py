@@ -626,6 +626,7 @@ FAIL/ssh/penalty     penalty  srclimit_penalise: {ipv4: new |ipv6: new |}<IP>/{3
     for penalty: <PLAIN>
 FAIL/ssh/penalty     penalty  drop connection #<DIGITS> from [<IP>]:<DIGITS> on [<WORD> penalty:
     <PLAIN>
+SURE/ssh/rootPAM     root failed  PAM: <PLAIN> for root from <IP><VIA><PRE>
 FAIL/ssh/PAM         failed password  PAM: <PLAIN> for <TRIED> from <IP><VIA><PRE>
 FAIL/ssh/pam_unix    failed password  {(pam_unix) |}authentication failure; <PAM><WHOM>
 FAIL/ssh/pam_unix    failed password  pam_unix(<SERVICE>): authentication failure;~ <PAM><WHOM>
@@ -792,7 +793,7 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
                  rb"450 (?:4\.1\.1 |).{0,300}?: Recipient address rejected: "
                  rb"(?:User unknown|undeliverable address)).*",
     # a message's, which is typed: heard only where one place alone can be the daemon's words
-    "<TEXT>": rb"(?:(?!; from=<).)*?", "<LAST>": rb"(?!.*; from=<).*",
+    "<TEXT>": rb"(?:(?!; from=<).)*?", "<LAST>": rb"(?!.*(?:; from=<|>: 4\.)).*",
     # Dovecot: the last rip= is its own, the name before it is typed
     "<WHO>": rb"(?:user=<.*>, |)<RIP>",
     "<RIP>": rb"(?:method=\S{0,64}, |)rip=<IP>(?:, (?:[lr]port|lip|mpid|pid)=[\w.:]+)*"
@@ -823,7 +824,8 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
                 rb"User found from deny passdb|Authentication failure due to policy|"
                 rb"pam_authenticate\(\) failed: (?:[Aa]uthentication (?:failure|error)|"
                 rb"User not known|Permission))"
-                rb"[\w ]*(?: \([^()]*\)|)(?: \((?:SHA1 of |)given password: (?!.*\): ).*\)|)",
+                rb"[\w ]*(?: \([^()]*\)|)"
+                rb"(?: \((?:SHA1 of |)given password: (?!.*\)(?:<[^<>]*>){0,2}: ).*\)|)",
     # OpenSMTPD
     "<AH>": rb"(?: ?address=\[?<IP>\]? host=\S+ ?|)",
     "<REFUSAL>": rb"55[0134] (?!5\.3\.4 )",
@@ -1111,10 +1113,13 @@ def weigh(counts, threshold):
     for rule, times in counts.items():
         witnesses = heard.setdefault((rule.what, rule.door), {})
         witnesses[rule.witness] = witnesses.get(rule.witness, 0) + times
-    # a connection that names an unknown user does so once, whatever passwords it tries
-    if "user" in heard.get(("SURE", "ssh"), ()):
+    # a connection that names an unknown user does so once, whatever passwords it tries; attempts as
+    # root come on top
+    signs = heard.get(("SURE", "ssh"), {})
+    if "user" in signs:
         for witness in ("none", "failed", "postponed", "PAM"):
-            heard["SURE", "ssh"].pop(witness, None)
+            signs.pop(witness, None)
+        signs["user"] += max(signs.get("root", 0), signs.get("rootPAM", 0))
     heard = {key: max(witnesses.values()) for key, witnesses in heard.items()}
 
     def total(what, *doors):  # of all doors if none is named; different doors add up
