@@ -597,7 +597,7 @@ FAIL/ssh/child       root refused  ROOT LOGIN REFUSED FROM <PEER> [preauth]
 SURE/ssh/end         no ssh client  Bad protocol version identification '<BANNER>' from <PEER><PRE>
 SURE/ssh/end         no ssh client  banner exchange: Connection from <PEER>: invalid format<PRE>
 FAIL/ssh/end         no identification  banner exchange: Connection from <PEER>: <PLAIN><PRE>
-# an ssh-keyscan connects five times; two of the connections end so
+# some of the connections of a single ssh-keyscan end so
 NOTHING              ssh-keyscan  Unable to negotiate with <PEER>: no matching host key type found.
     Their offer: {sk-ssh-ed25519|sk-ecdsa-sha2-nistp256}@openssh.com<PRE>
 FAIL/ssh/end         nothing in common  Unable to negotiate with <PEER>: <ANY>
@@ -1115,11 +1115,11 @@ def weigh(counts, threshold):
         witnesses[rule.witness] = witnesses.get(rule.witness, 0) + times
     # a connection that names an unknown user does so once, whatever passwords it tries; attempts as
     # root come on top
-    signs = heard.get(("SURE", "ssh"), {})
-    if "user" in signs:
+    ssh = heard.get(("SURE", "ssh"), {})
+    if "user" in ssh:
         for witness in ("none", "failed", "postponed", "PAM"):
-            signs.pop(witness, None)
-        signs["user"] += max(signs.get("root", 0), signs.get("rootPAM", 0))
+            ssh.pop(witness, None)
+        ssh["user"] += max(ssh.get("root", 0), ssh.get("rootPAM", 0))
     heard = {key: max(witnesses.values()) for key, witnesses in heard.items()}
 
     def total(what, *doors):  # of all doors if none is named; different doors add up

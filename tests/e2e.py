@@ -172,7 +172,7 @@ def reset(source, data):
     with dial(source, 22) as sock:
         sock.recv(100)
         sock.sendall(data)
-        time.sleep(0.2)     # sshd asks whose connection it is only now
+        time.sleep(0.2)     # first sshd has to ask for the peer's address
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
