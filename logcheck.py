@@ -34,6 +34,7 @@ if __name__ == "__main__":
         import os
         os.execv(sys.executable, [sys.executable, "-IS"] + sys.argv)
 
+import collections
 import contextlib
 import errno
 import fcntl
@@ -95,7 +96,7 @@ def main(args):
         say_left_out(options, night)
 
     if options.verbose or options.mail:
-        tell(options, night, table)
+        tell(options, night, found, table)
     if options.dry_run and table is not None:
         print_lines(night, table)
     return night.status
@@ -104,7 +105,8 @@ def main(args):
 def attackers(options, night):
     """The pipeline's first half, from both logs to the addresses in their suspicious lines.
 
-    Returns {address (bytes): the log's name (str)}. A log that cannot be read is reported.
+    Returns {address (bytes): Verdict, whose why is the log's name}. A log that cannot be read is
+    reported.
     """
     start, end = time_range(options.now, options.days)
     night.range = start.decode(), end.decode()
@@ -114,10 +116,10 @@ def attackers(options, night):
     found, wanted = {}, options.verbose or options.mail  # whether somebody reads the report
     for path, suspects in ([(path, mail_suspects) for path in options.maillog]
                            + [(path, auth_suspects) for path in options.authlog]):
-        name = visible(os.path.basename(path))
+        verdict = Verdict(visible(os.path.basename(path)))
         for block, tally in read_log(options, night, path, SYSLOG_STAMP):
             lines = suspects(block, start, end)
-            found.update(dict.fromkeys(addresses(lines), name))
+            found.update(dict.fromkeys(addresses(lines), verdict))
             if wanted:
                 tally.read += block.count(b"\n") + 1
                 tally.suspicious += len(suspects(block, *ANY_LINE))  # in range or not
@@ -275,7 +277,7 @@ def blocks(log):
 
 def update(options, night, found):
     """`pfctl -T show`, `cat "$ETCFILE"`, `sort | uniq > "$ETCFILE"` and `pfctl -f`: the addresses
-    found ({bytes: why (str)}) join pf's and the old entries, and pf takes the new table. From
+    found ({bytes: Verdict}) join pf's and the old entries, and pf takes the new table. From
     reading the file to its replacement other runs wait. --dry-run only reads. Returns the new
     table (list of bytes). Raises OSError if the old one stays.
     """
@@ -402,7 +404,7 @@ def careful_attackers(options, night):
     seen = set()
     for path in options.maillog + options.authlog:
         for name, log in generations(path, days.first, night, seen):
-            court.before = b""
+            court.begin()
             for block, tally in read_log(options, night, name, ANY_STAMP, log):
                 court.hear(block, tally)
     return court.judge(night)
@@ -560,9 +562,7 @@ def try_open(path):
 RULES = r"""
 sshd
 SURE/ssh/user        unknown user  {Invalid|Illegal} user <NAME> from <PEER><PRE>
-SURE/ssh/none        unknown user  Failed none for {{invalid|illegal} user <USER>|<invalid
-    username>} from <PEER><SSH2><PRE>
-SURE/ssh/failed      unknown user  Failed <WORD> for {{invalid|illegal} user <USER>|<invalid
+SURE/ssh/failed      unknown user  Failed <METHOD> for {{invalid|illegal} user <USER>|<invalid
     username>} from <PEER><SSH2><KEY>
 SURE/ssh/postponed   unknown user  Postponed <WORD> for {invalid|illegal} user <USER> from
     <PEER><SSH2><KEY>
@@ -571,16 +571,15 @@ FAIL/ssh/failed      failed password  Failed <PASSWORD> for <USER> from <PEER><S
 # typed on both sides: no blank in the name
 FAIL/ssh/failed      failed hostbased  Failed hostbased for {<SURE>invalid user |}<WORD> from
     <PEER><SSH2><CLIENTUSER>
-LOGIN/ssh/accepted   login  Accepted <WORD> for <ACCOUNT> from <PEER><SSH2>{: <ANY>|}
-FAIL/ssh/end         too many attempts  Disconnecting {<SURE>{invalid user <SHY>|authenticating user
-    root} |authenticating user <SHY> |}<PEER>: Too many authentication failures<PRE>
+LOGIN/ssh/accepted   login  Accepted <PROOF> for <ACCOUNT> from <PEER><SSH2>{: <ANY>|}
 FAIL/ssh/many        too many attempts  maximum authentication attempts exceeded for <TRIED> from
     <PEER><SSH2><PRE>
 FAIL/ssh/end         changed the user  Disconnecting {<SURE>invalid|authenticating} user <WORD>
     <PEER>: Change of username or service not allowed: <WORD> -> <WORD><PRE>
-SURE/ssh/end         broken protocol  Disconnecting <PEER>: {strict KEX violation|multiple
+FAIL/ssh/end         broken protocol  Disconnecting <PEER>: {strict KEX violation|multiple
     KEXINIT|bad service request}<ANY>
-FAIL/ssh/user        user not allowed  User <TRIED> from <IP> not allowed because <PLAIN>
+# names an account that exists, though later lines of its connection say "invalid user"
+FAIL/ssh/user        user not allowed  User {<SURE>root|<ANY>} from <IP> not allowed because <REASON>
 FAIL/ssh/user        user not allowed  Denied connection for {<SURE>root|<WORD>} from <WORD>
     [<IP>].<PRE>
 FAIL/ssh/access      user not allowed  pam_access(<SERVICE>): access denied for user `<TRIED>' from
@@ -593,7 +592,6 @@ FAIL/ssh/key         key not for this host  Authentication tried for <USER> with
 FAIL/ssh/end         no identification  {Did not receive identification string from|Could not write
     ident string to} <PEER><PRE>
 FAIL/ssh/root        root refused  ROOT LOGIN REFUSED FROM <PEER>
-FAIL/ssh/child       root refused  ROOT LOGIN REFUSED FROM <PEER> [preauth]
 SURE/ssh/end         no ssh client  Bad protocol version identification '<BANNER>' from <PEER><PRE>
 SURE/ssh/end         no ssh client  banner exchange: Connection from <PEER>: invalid format<PRE>
 FAIL/ssh/end         no identification  banner exchange: Connection from <PEER>: <PLAIN><PRE>
@@ -609,23 +607,26 @@ FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}{1
 FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}<CODE>:<NOTBYUSER>~
     <ANY>{ [preauth]|: Auth fail|: Auth cancel}
 SURE/ssh/end         unknown user  {Connection closed by|Connection reset by|Disconnected from}
-    invalid user <USER> <PEER><PRE>
+    invalid user <USER> <PEER> [preauth]
 FAIL/ssh/end         left before a login  {Connection closed by|Connection reset by|Disconnected
     from} authenticating{ |}user <USER> <PEER><PRE>
 FAIL/ssh/end         left before a login  {Connection closed by|Connection reset by|Disconnected
     from} <IP>~{ port <DIGITS>|} [preauth]
 # so ends a session that breaks off, too: then there was a login
 FAIL/ssh/end         left before a login  Connection {closed|reset} by <IP> port <DIGITS>
-SURE/ssh/end         broken protocol  Connection {from|to} {invalid user <USER> |authenticating user
-    root |}<PEER>: <BROKEN> [preauth]
+FAIL/ssh/end         broken protocol  Connection {from|to} {{invalid|authenticating} user <USER> |
+    }<PEER>: <BROKEN> [preauth]
 FAIL/ssh/end         left before a login  Connection {from|to} <PEER>: {Connection reset by peer|DH
     GEX group out of range}<PRE>
 FAIL/ssh/end         timeout before a login  Timeout before authentication for {connection from
     |}<IP>{ port <DIGITS>| to <WORD>, pid = <ANY>|}
-FAIL/ssh/penalty     penalty  srclimit_penalise: {ipv4: new |ipv6: new |}<IP>/{32|128}{:|} <PLAIN>
-    for penalty: <PLAIN>
-FAIL/ssh/penalty     penalty  drop connection #<DIGITS> from [<IP>]:<DIGITS> on [<WORD> penalty:
-    <PLAIN>
+# our own doing: what ends this connection is no failure of its client
+OURS/ssh/known       its account is there  User <WORD> not allowed because <PLAIN>
+OURS/ssh/key         our key command  AuthorizedKeysCommand <ANY> failed, status <DIGITS>
+OURS/ssh/key         our key command  Unsafe AuthorizedKeysCommand <ANY>
+OURS/ssh/key         our file modes  Authentication refused: bad ownership or modes for <ANY>
+OURS/ssh/account     our account rules  Access denied for user <USER> by PAM account
+    configuration<PRE>
 SURE/ssh/rootPAM     root failed  PAM: <PLAIN> for root from <IP><VIA><PRE>
 FAIL/ssh/PAM         failed password  PAM: <PLAIN> for <TRIED> from <IP><VIA><PRE>
 FAIL/ssh/pam_unix    failed password  {(pam_unix) |}authentication failure; <PAM><WHOM>
@@ -635,29 +636,34 @@ FAIL/ssh/pam_unix    failed password  more authentication failure{s|}; <PAM><WHO
 
 postfix
 LEFT+/smtp/quit      unknown client, no login, no delivery  disconnect from unknown<CLIENT><IDLE>
-PUTOFF+/submission/quit  put off  disconnect from unknown<CLIENT> ehlo=1 starttls=0/1<ANY>
+PUTOFF+/smtp/quit    put off  disconnect from unknown<CLIENT> ehlo=1 starttls=0/1<ANY>
 PUTOFF/submission/quit  put off  warning: Wrapper-mode request dropped from <HOST> for <ANY>
 LOGIN/smtp/auth      login  disconnect from <HOST><COMMANDS> auth=~<DONE>
 FAIL/smtp/auth       failed login  disconnect from <HOST><COMMANDS> auth=~0/<N>{ <ANY>|}
-LOGIN+/smtp/client   login  client=<HOST>, sasl_method=<WORD>, sasl_username=<ANY>
+LOGIN+/smtp/client   login  client=<HOST>, sasl_method=<PROVEN>, sasl_username=<ANY>
 DELIVERED/smtp/client  delivery  client=<HOST>{, <ANY>|}
 FAIL+/smtp/SASL      failed login  warning: <HOST>: SASL <ANY> authentication failed<ANY>
-# Dovecot tells of it, too (below): another witness of the same
-DOWN/auth/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed: <NOSASL>
+# an empty name brings this about, too
+DOWN/none/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed:
+    {g|G}eneric failure, sasl_username={(unavailable)|}
+DOWN/smtp/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed: <NOSASL>
 FAIL/smtp/rate       too many logins  warning: AUTH command rate limit exceeded: <DIGITS> from
     <HOST> for service <WORD>
 PUTOFF/smtp/limit    put off  warning: {Connection rate|Connection concurrency|Message delivery
-    request rate|New TLS session rate} limit exceeded: <DIGITS> from <HOST> for service <WORD>
+    request rate|Recipient address rate|New TLS session rate} limit exceeded: <DIGITS> from <HOST> for service <WORD>
 PUTOFF/smtp/limit    put off  warning: Refusing {STARTTLS|TLS service} request from <HOST> for
     service <WORD>
-# a phone that is set to TLS from the start, where STARTTLS is expected
-FAIL/submission/tls  TLS too early  {warning: non-SMTP command|improper command pipelining after
-    CONNECT} from <HOST>: \026\003<ANY>
-SURE/smtp/abuse      abuse of the protocol  warning: non-SMTP command from <HOST>{: <ANY>|}
-SURE/smtp/abuse      abuse of the protocol  warning: <HOST> sent non-SMTP command: <ANY>
-SURE/smtp/abuse      abuse of the protocol  improper command pipelining after <STAGE> from <HOST>{:
-    <ANY>|}
-SURE/smtp/errors     too many errors  too many errors after <STAGE> from <HOST>
+# a phone that is set to TLS from the start, or tries all ports
+FAIL/smtp/tls        TLS where none is expected  {warning: non-SMTP command|improper command
+    pipelining after CONNECT} from <HOST>: <HELLO>
+FAIL/smtp/tls        TLS where none is expected  warning: <HOST> sent non-SMTP command: <HELLO>
+SURE/smtp/command    no SMTP command  warning: non-SMTP command from <HOST>{: <ANY>|}
+SURE/smtp/command    no SMTP command  warning: <HOST> sent non-SMTP command: <ANY>
+FAIL/smtp/pipelining  left at once  improper command pipelining after <STAGE> from <HOST>: QUIT{\r\n|}
+SURE/smtp/pipelining  did not wait its turn  improper command pipelining after <STAGE> from
+    <HOST>{:<ANY>|}
+# from MAIL on, the errors are refusals, perhaps 4xx of ours, and each has a line of its own
+SURE/smtp/errors     too many errors  too many errors after <BEFOREMAIL> from <HOST>
 REJECT/port 25/broke  unknown client broke off  {lost connection|timeout} after <EARLY> from
     unknown<CLIENT>
 FAIL/smtp/broke      broke off after AUTH  {lost connection|timeout} after AUTH from <HOST>
@@ -665,32 +671,42 @@ PUTOFF/submission/tls  put off  SSL_accept error from <HOST>: <ANY>
 NOTHING              our own user  {milter-|}reject: <STAGE> from <HOST>: <LOGGEDIN>
 UNDONE+/smtp/reject  refused after all  {milter-|}reject: {DATA|BDAT|END-OF-MESSAGE} from <HOST>:
     <ANY>
+# callouts and bounces of forged mail
+NOTHING              a bounce  {milter-|}reject: RCPT from <HOST>: 5<BOUNCE><ENDED>
+NOTHING              a bounce  {milter-|}reject: {DATA|BDAT|END-OF-MESSAGE} from <HOST>: 5<ANY>;
+    from=<> proto=<ANY>
+PUTOFF/smtp/reject   put off  milter-reject: <STAGE> from <HOST>: 550 5.5.0 Service
+    unavailable;<ENDED>
+PUTOFF/smtp/reject   put off  reject: <STAGE> from <HOST>: <LISTSALL><ENDED>
 REJECT/smtp/reject   rejected relaying or recipient  {milter-|}reject: <STAGE> from <HOST>:
-    <REFUSED>
-PUTOFF/smtp/reject   put off  {milter-|}reject: <STAGE> from <HOST>: 4<ANY>
+    <REFUSED><ENDED>
+PUTOFF/smtp/reject   put off  {milter-|}reject: <STAGE> from <HOST>: 4<ENDED>
 REJECT/smtp/list     on block lists  DNSBL rank <DIGITS> for <CLIENT>
 REJECT/smtp/list     on block lists  {BLACKLISTED|DENYLISTED} <CLIENT>
-SURE/smtp/abuse      failed postscreen's tests  PREGREET <DIGITS> after <WORD> from <CLIENT>: <ANY>
-SURE/smtp/abuse      failed postscreen's tests  HANGUP after <WORD> from <CLIENT> in tests before
+SURE/smtp/pregreet   failed postscreen's tests  PREGREET <DIGITS> after <WORD> from <CLIENT>: <ANY>
+SURE/smtp/pregreet   failed postscreen's tests  HANGUP after <WORD> from <CLIENT> in tests before
     SMTP handshake
 REJECT/port 25/broke  broke off  HANGUP after <WORD> from <CLIENT> in tests after SMTP handshake
 REJECT/port 25/broke  too many or too slow commands  COMMAND {COUNT|TIME} LIMIT from <CLIENT>{ after
     <ANY>|}
-SURE/smtp/abuse      failed postscreen's tests  {COMMAND LENGTH LIMIT|COMMAND PIPELINING|BARE
+SURE/smtp/screen     failed postscreen's tests  {COMMAND LENGTH LIMIT|COMMAND PIPELINING|BARE
     NEWLINE|NON-SMTP COMMAND} from <CLIENT>{ <ANY>|}
 
 cleanup
 UNDONE+/smtp/reject  refused after all  milter-reject: END-OF-MESSAGE from <HOST>: {4|5}.<ANY>
 PUTOFF/smtp/reject   put off  milter-reject: END-OF-MESSAGE from <HOST>: 4.<ANY>
 REJECT/smtp/reject   rejected message  milter-reject: END-OF-MESSAGE from <HOST>: 5.<ANY>
-UNDONE+/smtp/reject  refused after all  reject: {header|body} <TEXT> from <HOST>; from=<<LAST>
-REJECT/smtp/reject   rejected message  reject: {header|body} <TEXT> from <HOST>; from=<<LAST>
+# quotes the letter: the peer is the one that client= named for the queue ID
+UNDONE+/smtp/reject  refused after all  reject: {header|body|mime-header|nested-header} <ANY>
+REJECT/smtp/reject   rejected message  reject: {header|body|mime-header|nested-header} <ANY>
+    helo=<<WORD>>: <NOT4>
 
 dovecot
-LOGIN/login/login    login  {Login|Logged in}: user=<<ACCOUNT>>, <RIP>
+LOGIN/login/login    login  {Login|Logged in}: user=<<ACCOUNT>>, <PROVED><RIP>
 LOGIN/login/login    login  proxy(<PROXIED>{,<TOKEN>|}): {s|S}tarted proxying to <SERVER>:
     user=<<AGAIN>>, <RIP>
-SURE+/login/login    abuse of the protocol  {Disconnected|Login aborted}{: Disconnected|}: Too many
+# so it tells TLS where none is expected, too
+FAIL+/login/commands  no commands  {Disconnected|Login aborted}{: Disconnected|}: Too many
     {invalid|bad} commands{.|}<NOTES>: <WHO>
 FAIL/login/login     failed login  {Disconnected|Aborted login|Login aborted|Connection
     closed|Remote closed connection|Remote closed connection unexpectedly|Client has quit the
@@ -725,38 +741,30 @@ FAIL/smtp/command    failed login  smtp {event=|}failed-command <AH>command="<AU
     result="5<ANY>
 REJECT/smtp/reject   rejected relaying or recipient  smtp {event=|}failed-command
     <AH>command="<RCPTCMD><ANY>" result="5<ANY>
-SURE/smtp/abuse      abuse of the protocol  smtp {event=|}failed-command <AH>command="<NOSMTP><ANY>"
+FAIL/smtp/tls        TLS where none is expected  smtp {event=|}failed-command
+    <AH>command="<HELLO>" result="500<ANY>
+SURE/smtp/command    no SMTP command  smtp {event=|}failed-command <AH>command="<NOSMTP><ANY>"
     result="500<ANY>
 # by a filter, at any of its phases
 REJECT/smtp/reject   rejected connection or message  smtp {event=|}failed-command
     <AH>command="<ANY>" result="<REFUSAL><ANY>
-SURE/smtp/abuse      abuse of the protocol  smtp {event=|}bad-input <AH>result="500<ANY>Pipelining
+# perhaps at submission
+FAIL/smtp/pipelining  did not wait its turn  smtp {event=|}bad-input <AH>result="500<ANY>Pipelining
     not supported<ANY>
-# 5.x
-PEER                 session  New session <ID> from host <WORD> [{IPv6:|}<IP>]
-END                  session  Closing session <ID><ANY>
-LOGIN/smtp/auth      login  Accepted authentication for user <TOKEN> on session <ID>
-DELIVERED/smtp/client  delivery  Accepted message <TOKEN> on session <ID>: <ANY>
-FAIL/smtp/auth       failed login  Authentication failed for user <ANY> on session <ID>
-FAIL/smtp/command    failed login  Failed command on session <ID>: "<AUTHCMD> <ANY>" => 5<ANY>
-REJECT/smtp/reject   rejected relaying or recipient  Failed command on session <ID>:
-    "<RCPTCMD><ANY>" => 5<ANY>
-SURE/smtp/abuse      abuse of the protocol  Failed command on session <ID>: "<NOSMTP><ANY>" =>
-    500<ANY>
-SURE/smtp/abuse      abuse of the protocol  Bad input on session <ID>: 500<ANY>Pipelining not
-    supported<ANY>
 """
 
 FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<IP>": rb"(?P<ip>[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"
             rb"|(?:IPv6:|)[\da-fA-F]{0,4}:[\da-fA-F:]{1,34}(?:[\d.]{7,15}|)(?:%[\w.-]{1,16}|))",
     "<ANY>": rb".*",  # typed by the client, or what does not matter
-    "<NAME>": rb".{0,400}", "<USER>": rb".{0,300}",  # typed; sshd makes up to four bytes of one
+    # typed; sshd makes up to four bytes of one. Of a line that a syslogd cuts, the end is typed, too:
+    # behind a name that is longer than any account's, there must be more than an address
+    "<NAME>": rb"(?:.{65,400}(?= from \S{2,60} port \d)|.{0,64})",
+    "<USER>": rb"(?:.{65,300}(?=(?: from|) \S{2,60} port \d)|.{0,64})",
     "<SHY>": rb"[^:]{0,300}", "<WORD>": rb"\S{1,100}", "<TOKEN>": rb"\S*", "<DIGITS>": rb"\d{1,6}",
     "<CODE>": rb"\d{1,10}", "<NOTBYUSER>": rb"(?! disconnected by user$)",
     "<PLAIN>": rb"[\w ,.:'/()-]{1,99}?",  # the daemon's own words, where none are typed
     "<N>": rb"(?P<n>\d{1,6})",
-    "<ID>": rb"(?P<session>[0-9a-f]{16})",
     # sshd
     "<BANNER>": rb"(?!.{463}).*",  # typed; 463 bytes and its literal beginning make 500
     "<PEER>": rb"<IP>(?: port \d{1,5}|)",  # since OpenSSH 7
@@ -765,38 +773,52 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<KEY>": rb"(?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60}|)",
     "<SURE>": rb"(?P<sure>)",
     "<TRIED>": rb"(?:<SURE>(?:i(?:nvalid|llegal) user <USER>|root)|<USER>)",
+    "<REASON>": rb"(?!.* not allowed because )<PLAIN>",
     "<CLIENTUSER>": rb"(?::(?!.* from ) .*|)",
     "<ACCOUNT>": rb"[^<>]{0,100}?",  # of a real user: not typed
+    "<PROOF>": rb"(?!none )\S{1,100}", "<METHOD>": rb"(?!hostbased )\S{1,100}",
     "<PASSWORD>": rb"(?:password|keyboard-interactive\S{0,30}|challenge-response)",
     "<SERVICE>": rb"[^\s)]{1,30}",
     "<BROKEN>": rb"(?:message authentication code incorrect|Connection corrupted|invalid format|"
-                rb"incomplete message|unexpected [\w ]+|[\w ]+ is (?:too large|negative)|"
-                rb"invalid elliptic curve[\w ]*|[Ii]nvalid argument|[Pp]rotocol error|"
-                rb"unknown or unsupported key type|error in libcrypto|incorrect signature)",
+                rb"incomplete message|unexpected bytes [\w ]+|[\w ]+ is (?:too large|negative)|"
+                rb"invalid elliptic curve[\w ]*|[Pp]rotocol error|"
+                rb"unknown or unsupported key type|incorrect signature)",
     "<PAM>": rb"logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*",
     "<WHOM>": rb"(?:<SURE>user=root|user=.*|)",
     # Postfix; it allows no other bytes in a host's name
-    "<HOST>": rb"[\w.-]*<CLIENT>", "<CLIENT>": rb"\[<IP>\](?::\d{1,5}|)",
+    "<HOST>": rb"(?:unknown|(?P<named>[\w.-]+)|)<CLIENT>", "<CLIENT>": rb"\[<IP>\](?::\d{1,5}|)",
     "<IDLE>": rb"(?!.* (?:auth|data|bdat)=[1-9])(?: .*|)",
     "<COMMANDS>": rb"(?: (?:helo|ehlo|xclient|xforward|starttls)=\S+)*",
     "<DONE>": rb"[1-9]\S*(?: .*|)",
     "<STAGE>": rb"[A-Za-z][\w -]{1,30}(?: \(\d+ bytes\)|)",
-    "<EARLY>": rb"(?:CONNECT|HELO|EHLO|STARTTLS|UNKNOWN|VRFY|HELP)",
+    "<EARLY>": rb"(?:STARTTLS|<BEFOREMAIL>)",
+    "<BEFOREMAIL>": rb"(?:CONNECT|HELO|EHLO|UNKNOWN|VRFY|HELP)",
+    "<HELLO>": rb"(?:\\026\\003|\?\?).*",  # of TLS, as Postfix and OpenSMTPD write it
+    "<PROVEN>": rb"(?!ANONYMOUS)\S{1,100}",
     "<MECH>": rb"[\w-]{1,40}",
     "<NOSASL>": rb"(?:Connection lost|Can't connect|Authentication backend error|"
                 rb"[Gg]eneric failure|Temporary|remote authentication server unavailable|"
-                rb"no memory available|transient failure).*",
+                rb"no memory available|transient failure|no mechanism available|internal error|"
+                rb"service not available).*",
     # the client has logged in; a line that was cut short may end in typed text
     "<LOGGEDIN>": rb".{0,500} helo=<[^<> ]{0,100}> sasl_method=\S{1,40} sasl_username="
                   rb"(?!.* (?:helo=<|proto=)).{0,99}[^>]",
-    "<REFUSED>": rb"(?:5(?!52)\d\d |bare .LF. |454 4\.7\.1 (?=.*: Relay access denied)|"
-                 rb"450 (?:4\.1\.1 |).{0,300}?: Recipient address rejected: "
-                 rb"(?:User unknown|undeliverable address)).*",
-    # a message's, which is typed: heard only where one place alone can be the daemon's words
-    "<TEXT>": rb"(?:(?!; from=<).)*?", "<LAST>": rb"(?!.*(?:; from=<|>: 4\.)).*",
+    "<REFUSED>": rb"(?:5(?!52)\d\d |bare .LF. |454 4\.7\.1 (?:(?=.*: Relay access denied)|"
+                 rb"Service unavailable; )|450 (?:4\.1\.1 |).{0,300}?: Recipient address rejected: "
+                 rb"(?:User unknown|undeliverable address))",
+    # a block list's answer to everybody; in brackets, something typed
+    "<LISTSALL>": rb"[45]\d\d [\d.]+ (?:<[^<>]{0,300}>: |)Service unavailable; [\w ]{1,40} "
+                  rb"\[[^]]{0,300}\] blocked using (?!.*\] blocked using )"
+                  rb"(?=(?:(?!; from=<).)*?(?:[Ee]rror: open resolver|127\.255\.255\.|"
+                  rb"[Qq]uery refused))",
+    "<BOUNCE>": rb"(?=(?:(?!; from=<).)*; from=<>,? to=<(?!.*; from=<))",
+    # how each such line ends, unless it was cut short
+    "<ENDED>": rb".*[; ]proto=E?SMTP(?:,? helo=<.{0,999}>(?: sasl_.*|)|)",
+    "<NOT4>": rb"(?!4\.)[^<>]*",
     # Dovecot: the last rip= is its own, the name before it is typed
-    "<WHO>": rb"(?:user=<.*>, |)<RIP>",
-    "<RIP>": rb"(?:method=\S{0,64}, |)rip=<IP>(?:, (?:[lr]port|lip|mpid|pid)=[\w.:]+)*"
+    "<WHO>": rb"(?:user=<(?:(?P<long>.{65,})|.*)>, |)<RIP>(?(long)(?<=>))", "<PROVED>": rb"(?!method=ANONYMOUS)",
+    "<RIP>": rb"(?:method=\S{0,64}, |)rip=<IP>"
+             rb"(?:, (?:lip=(?P<own>[\da-fA-F.:]+)|(?:[lr]port|mpid|pid)=\d+))*"
              rb"(?:, (?:secured|TLS|TSL)[^<>]*|)(?:, session=<[^<> ]*>|)",
     "<NOTOUT>": rb"(?!Logged out in=)",
     "<HOW>": rb"(?:[^<(]*(?:\([^()<]*\)[^<(]*){0,2}\(|)",  # "Connection closed ("
@@ -809,17 +831,24 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<ATTEMPTS>": rb"(?:, (?:\d{1,6}/|)(?P<n>\d{1,6}) (?:attempts|successful auths)|)"
                   rb"(?: in \d+ secs|)(?:, last failure: [^<>]{0,300}|)",
     "<NOTES>": rb"(?: \([^()<]*\)){0,2}",
-    "<LOGNAME>": rb"(?:(?!\): ).){0,80}",
-    "<SESSION>": rb"(?:,sasl:[\w-]+|)(?:,master|)(?:,<[^<>()]*>|)",
+    "<LOGNAME>": rb"(?:(?!\): ).){0,64}",
+    "<SESSION>": rb"(?:,sasl:[\w-]+|)(?:,master|)(?:,(?:<[^<>()]*>|)|)",
     "<ASKED>": rb"(?!<\d+>: request \[\d+\]: (?:[\w-]+: |)unknown user$)",
     "<SESSIONS>": rb"(?:<[^<>()]*>){0,2}",
     "<PROXIED>": rb"(?P<user>[^<>]{0,100}?)", "<AGAIN>": rb"(?P=user)",
     "<SERVER>": rb"[\w ,.:<>()\[\]@/+-]{1,200}?",
     "<REQUEST>": rb"(?:request \[\d+\]: |)(?:(?:Info|Error): |)(?:[\w-]+: |)",
-    "<OUTOFORDER>": rb"<REQUEST>(?:Password query failed|ldap_bind\(\) failed|Connection appears|"
-                    rb"user not found from (?:any userdbs|userdb)|"
-                    rb"ldap_search\(.{0,500}\) failed: (?:Can't contact|Server is |Timed out))"
-                    rb"(?!.*\)(?:<[^<>]*>)*: ).*",
+    # nothing that a typed name or password can bring about
+    "<OUTOFORDER>": rb"<REQUEST>(?:(?:Password query|ldap_bind\(\)|ldap_search\(.{0,500}\)) failed: "
+                    rb"[\w .,:()-]{0,60}?<AWAY>|Connection appears|user not found from (?:any "
+                    rb"userdbs|userdb)|Unknown scheme |pam_start\(\) failed: |"
+                    rb"pam_authenticate\(\) failed: (?:Module is unknown|System error|"
+                    rb"Critical error|Error in service module)|"
+                    rb"(?:stat|open)\(.{0,300}\) failed: (?:No such file|Permission denied))"
+                    rb"(?!.*\)(?:<[^<>]*>)*: )[^,]*",
+    "<AWAY>": rb"(?:[Nn]ot connected|[Cc]an't con(?:tact|nect)|[Cc]ould not connect|"
+              rb"[Ll]ost connection|[Cc]onnection (?:refused|lost|timed)|[Tt]imed? ?out|[Bb]usy|"
+              rb"[Uu]navailable|gone away|[Tt]oo many connections|is locked)",
     "<DENIED>": rb"<REQUEST>(?:unknown user|[Pp]assword mismatch|[Ii]nvalid credentials|"
                 rb"User found from deny passdb|Authentication failure due to policy|"
                 rb"pam_authenticate\(\) failed: (?:[Aa]uthentication (?:failure|error)|"
@@ -833,6 +862,8 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
     "<NOSMTP>": rb"(?:(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT) |Host:|User-Agent:|\\)",
 }
 
+# Postfix' queue ID, in hexadecimal or (no vowels) in base 52; `smtpd -v` has other words there
+QUEUE = rb"(?P<queue>NOQUEUE|[0-9A-F]{5,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{8,24})"
 # {daemon: (its program's name, what may stand between that and a message's beginning)}. Postfix
 # for our own users' clients, at submission and smtps, counts as a daemon of its own; so does
 # cleanup, which quotes messages: what smtpd may say would be typed there.
@@ -840,16 +871,16 @@ DAEMONS = {
     "sshd": (rb"sshd(?:-session|-auth|)(?:\(pam_unix\)|)",
              rb"(?:(?:error|fatal): |)(?:|[\w./@~+-]{1,200}(?::\d{1,6}|): )"),
     "postfix": (rb"(?:postfix/|(?!\S*(?:submission|smtps|/587|/465)[\w.-]*/)[\w./-]*/)"
-                rb"(?:smtpd|postscreen)", rb"(?:\w{4,24}: |)"),
+                rb"(?:smtpd|postscreen)", rb"(?:%s: |)" % QUEUE),
     "submission": (rb"[\w./-]*(?:submission|smtps|/587|/465)[\w.-]*/(?:[\w.-]+/)*"
-                   rb"(?:smtpd|postscreen)", rb"(?:\w{4,24}: |)"),
-    "cleanup": (rb"[\w./-]*/cleanup", rb"\w{4,24}: "),
+                   rb"(?:smtpd|postscreen)", rb"(?:%s: |)" % QUEUE),
+    "cleanup": (rb"[\w./-]*/cleanup", rb"%s: " % QUEUE),
     "dovecot": (
         rb"(?:dovecot(?:-[\w.-]{1,40}|)|auth(?:-worker|)(?:\(\d+\)|)|"
         rb"(?:imap|pop3|managesieve|submission)-login)",
         rb"(?:[\w-]+-login: |auth(?:-worker|)(?:\(\d+\)|): |)(?:(?:Info|Warning|Error): |)"
         rb"(?:conn unix:\S+ \(\S+\): auth-worker<\d+>: |)"),
-    "opensmtpd": (rb"smtpd", rb"(?:smtp-in: |)"),
+    "opensmtpd": (rb"smtpd", rb""),
 }
 # "Apr  8 12:00:00 mail ", with RFC 3339's stamp too, or facility.priority about the host: <so>, or
 # as busybox or AIX (auth|security:info) do it; Dovecot's own file names no host
@@ -866,17 +897,27 @@ REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\]|): |(?P<tag>\S{1
 NEAR = 4096  # bytes before it in which the line is looked for that syslogd repeats
 BELIEVED = 10  # attempts that one line may state: Dovecot can be made to log a typed line
 GUESSED = 1000  # failures for each login from which on somebody has guessed a password
-AGAINST = ("SURE", "FAIL", "LEFT", "REJECT")  # what speaks against a peer
+AGAINST = ("SURE", "FAIL", "LEFT", "REJECT", "NAMED")  # what speaks against a peer
+KEPT = 4096  # lines just heard, and sessions, that are remembered
+LINES = 50000  # lines kept for a report
+NAMELESS = 50  # clients of Postfix, from which on it is odd that none has a name
+NETWORKS = 16  # attackers' IPv6 networks in one /48 that make it one
+NAMED = re.compile(rb": connect from (?!unknown\[)[\w.-]+\[")
+# an IPv4 address in its one spelling: the others are left to canonical()
+PLAIN = re.compile(rb"(?!127\.|169\.254\.)(?:[1-9]|[1-9][0-9]|1[0-9][0-9]|2[01][0-9]|22[0-3])"
+                   rb"(?:\.(?:[1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){3}")
 
 
 class Rule:
     """A row of RULES. The verdict as what, door and witness; more: whether further rules are tried;
-    counted: whether it has an <N>; sure: the rule that holds in its place where <SURE> is matched;
-    fullmatch: its pattern's, once that has been tried (to compile all takes 30 ms).
+    counted: whether it has an <N>; plain: whether a match names the peer and no more; group, other:
+    the rule that counts in its place where that group takes part in the match (<SURE>, or the
+    client's name); mild: a SURE of ssh for an account that is there; fullmatch: its pattern's, once
+    that has been tried (to compile all takes 30 ms).
     """
 
     def __init__(self, daemon, verdict, why, template):
-        self.daemon, self.template, self.sure, self.fullmatch = daemon, template, None, None
+        self.daemon, self.template, self.fullmatch, self.number = daemon, template, None, 0
         self.what, self.more, self.door, self.witness = re.match(
             r"(\w+)(\+?)/?([^/]*)/?(.*)", verdict).groups()
         program = "postfix" if daemon in ("submission", "cleanup") else daemon
@@ -884,9 +925,24 @@ class Rule:
         self.begins, self.follows = beginnings(template)
         self.pattern = expand(template) + rb"\r?"
         self.counted = b"(?P<n>" in self.pattern
-        if b"(?P<sure>" in self.pattern and self.what != "SURE":
-            self.sure = Rule(daemon, "SURE/%s/%s" % (self.door, self.witness),
-                             why + " (root, or unknown)", template)
+        self.group = self.other = self.mild = None
+        self.plain = b"(?P<ip>" in self.pattern and not (
+            re.search(rb"\(\?P<(?:sure|own)>", self.pattern) or daemon == "opensmtpd"
+            or self.what in ("REJECT", "DELIVERED") or self.witness == "user")
+        if self.what == "SURE" and "invalid" in template:
+            self.mild = self.twin("FAIL", program + ": user not allowed")
+        elif b"(?P<sure>" in self.pattern:
+            self.group = "sure"
+            self.other = self.twin("SURE", self.reason + " (root, or unknown)")
+        elif self.what == "REJECT" and (b"(?P<named>" in self.pattern or daemon == "opensmtpd"):
+            self.group = "named"
+            self.other = self.twin("NAMED", self.reason)
+
+    def twin(self, what, reason):
+        """A rule (Rule) like this one, but for what it tells and its reason (str)."""
+        twin = object.__new__(Rule)
+        vars(twin).update(vars(self), what=what, reason=reason)
+        return twin
 
     def compiled(self):
         """Compile the pattern. Returns its fullmatch."""
@@ -895,7 +951,7 @@ class Rule:
 
 
 def rules():
-    """RULES as [Rule]. A row of Postfix makes two: one for port 25, and one for submission, where a
+    """RULES as [Rule], in order. A row of Postfix makes two: one for port 25, and one for submission, where a
     SURE is a FAIL unless it is abuse of the protocol.
     """
     found = []
@@ -906,9 +962,13 @@ def rules():
             if "/submission/" not in verdict:
                 found.append(Rule(daemon, verdict.replace("port 25", "smtp"), why, template))
             if daemon == "postfix" and "port 25" not in verdict:
-                verdict = re.sub("SURE/smtp/(?!abuse)", "FAIL/smtp/", verdict)
+                verdict = verdict.replace("SURE/smtp/errors", "FAIL/smtp/errors")
                 found.append(Rule("submission", verdict.replace("smtp", "submission"), why,
                                   template))
+    for number, rule in enumerate(found):
+        for one in (rule, rule.other, rule.mild):
+            if one:
+                one.number = number
     return found
 
 
@@ -940,7 +1000,7 @@ def by_beginning(rows):
     """
     found = {begin: [] for rule in rows for begin in rule.begins}
     for daemon, (program, before) in DAEMONS.items():
-        head = re.compile(rb"%s%s(?:\[\d+\]|)(?: <\w+>|): (?:%s|)(?:%s|)%s%s" % (
+        head = re.compile(rb"%s%s(?:\[(?P<pid>\d+)\]|)(?: <\w+>|): (?:%s|)(?:%s|)%s%s" % (
             STAMP_AND_HOST, program, SOLARIS, RSYSLOG, before, LEAD)).fullmatch
         its_own = [rule for rule in rows if rule.daemon == daemon]
         for begin in found:
@@ -968,20 +1028,28 @@ def any_beginning(rows):
 class Court:
     """Hears lines as evidence and judges their peers by it.
 
-    evidence: {peer (bytes), an address or IPv6 network: its case, {rule: how often}}; peers:
-    {address as logged: its peer, or None}; first: {(peer, rule): line}, kept only for a report;
-    sessions: {(host, session): address as logged}; before: the end of the text before (bytes).
+    cases: {address as logged (bytes): its case}, a tuple of (rule, how often) that is shared by all
+    with the same, or a dict of its own for many attempts; lines: {(address, rule): the line that
+    told it}, kept only for a report; sessions: {(host, session or queue ID): (address as logged,
+    its name)}; marked: {(host, pid): what sshd has said of that connection}; recent: the lines
+    just heard; older, older_sessions: those before them; ours: our own addresses as logged; named:
+    whether a client of Postfix had a name; before: the end of the text before (bytes).
     """
 
     def __init__(self, options, days):
         self.options, self.days = options, days
         self.keep_lines = options.verbose or options.mail
-        self.evidence, self.peers, self.first = {}, {}, {}
-        self.sessions, self.before = {}, b""
+        self.cases, self.lines, self.named = {}, {}, False
+        self.sessions, self.older_sessions, self.marked, self.ours = {}, {}, {}, set()
         rows = rules()
         self.rules, self.words = by_beginning(rows), any_beginning(rows)
         # to the end of the line: what a client types behind a beginning is none
         self.search = re.compile(self.words + b".*", re.MULTILINE).finditer
+        self.begin()
+
+    def begin(self):
+        """Begin another log."""
+        self.before, self.recent, self.older = b"", set(), set()
 
     def hear(self, block, tally):
         """Take the evidence in a block (bytes) of whole lines, and count it in the tally."""
@@ -990,17 +1058,27 @@ class Court:
         # its first line, or another
         if days.may_hold(block) or any(map(days.may_hold,
                                            {line[:10] for line in block.split(b"\n")})):
-            search = self.search
+            self.named = self.named or bool(NAMED.search(block))
+            search, recent, older = self.search, self.recent, self.older
             if b"last message repeated " in block:  # re keeps it: compiled once, in milliseconds
                 search = re.compile(b"(?:%s|last message repeated ).*" % self.words,
                                     re.MULTILINE).finditer
             for hit in search(block):
                 start, end = block.rfind(b"\n", 0, hit.start()) + 1, hit.end()
+                line = block[start:end]
                 tally.suspicious += 1
-                if days.holds(block[start:end]):
+                # the same line twice is one event, which two rules of a syslogd have written
+                if days.holds(line) and line not in recent and line not in older:
+                    recent.add(line)
                     tally.in_range += (self.testify(block, start, end, hit) if hit["begin"]
                                        else self.repeat(block, start, end))
         self.before = (self.before + b"\n" + block[-NEAR:])[-NEAR:]
+        if len(self.recent) > KEPT:
+            self.recent, self.older = set(), self.recent
+        if len(self.sessions) > KEPT:
+            self.sessions, self.older_sessions = {}, self.sessions
+        if len(self.marked) > KEPT:
+            self.marked.clear()
 
     def testify(self, text, start, end, hit, times=1):
         """Take what the line from start to end (int) of a text (bytes) says, so many times; hit is
@@ -1023,30 +1101,78 @@ class Court:
             found = (rule.fullmatch or rule.compiled())(text, begin, end)
             if not found:
                 continue
-            logged = (self.in_session(rule, head, found.groupdict())
-                      if rule.daemon == "opensmtpd" else found["ip"])
+            told, logged = rule, found["ip"] if rule.plain else None
+            if not rule.plain or self.marked:
+                told, logged = self.told(rule, head, found.groupdict())
             if logged and rule.door:
                 heard = True
                 # a number stands at its <N>, or else before the message's beginning
                 number = found["n"] if rule.counted else head["n"]
                 attempts = min(int(number), BELIEVED) if number else 1
-                told = rule.sure if rule.sure and found["sure"] is not None else rule
                 self.record(told, logged, times * attempts,
                             text[start:end] if self.keep_lines else None)
+            if rule.witness == "account" and head["pid"]:
+                self.take_back(text, start, b"[%s]: " % head["pid"])
             if not rule.more:
                 break
         return heard
 
-    def in_session(self, rule, head, found):
-        """The address (bytes, or None) that a rule of OpenSMTPD speaks of, by the groups found
-        ({name: bytes}): its line's own, or its session's, which PEER tells and END ends.
+    def told(self, rule, head, found):
+        """What the match of a rule tells, by its groups ({name: bytes}) behind those of the head:
+        the rule that counts, and the address as logged (bytes, or None) that it speaks of.
         """
-        session = head["host"], found.get("session") or head["session"]
-        if rule.what == "PEER":
-            self.sessions[session] = found["ip"]
+        logged, named = found.get("ip"), found.get("named")
+        if rule.what == "LOGIN" and found.get("own"):
+            self.ours.add(found["own"])
+        if rule.daemon == "sshd":
+            return self.told_by_sshd(rule, (head["host"], head["pid"]), logged, found)
+        if rule.daemon == "dovecot":
+            return rule, None if logged == found.get("own") else logged
+        # OpenSMTPD's session, which PEER tells and END ends; Postfix' queue ID
+        session = head["host"], head["session" if rule.daemon == "opensmtpd" else "queue"]
+        if rule.what in ("PEER", "DELIVERED") and logged:
+            self.sessions[session] = logged, named
+        elif not logged:
+            logged, named = (self.sessions.get(session) or self.older_sessions.get(session)
+                             or (None, None))
         if rule.what == "END":
-            return self.sessions.pop(session, None)
-        return found.get("ip") or self.sessions.get(session)
+            self.sessions[session] = None, None
+        other = rule.other if (named if rule.group == "named" else rule.group) else None
+        return other or rule, logged
+
+    def told_by_sshd(self, rule, connection, logged, found):
+        """told() for sshd's connection (host and pid), of which earlier lines may have told that
+        the account is there, or that our own doing ends it.
+        """
+        mark = self.marked.get(connection)
+        told = rule.other if rule.group and found[rule.group] is not None else rule
+        if rule.what == "OURS" or rule.witness == "user":
+            ours = rule.witness if rule.what == "OURS" else "known" if told.what == "FAIL" else None
+            if connection[1] and (ours or mark):
+                self.marked[connection] = ours
+        elif mark == "known" and told.what == "SURE":
+            told = rule.mild or rule
+        elif mark in ("key", "account") and rule.witness in ("end", "disconnect"):
+            logged = None
+        if mark and rule.witness == "end":
+            del self.marked[connection]
+        return told, logged
+
+    def take_back(self, text, start, pid):
+        """Take back the failed password that the same sshd has told before a place (int) in a text:
+        it was right, and PAM's account rules refuse. pid: "[N]: " (bytes).
+        """
+        for line in self.lines_before(text, start):
+            hit = next(self.search(line), None)
+            if hit and line[:hit.start("begin")].endswith(pid) and hit["begin"] == b"Failed ":
+                self.testify(line, 0, len(line), hit, -1)
+                break
+
+    def lines_before(self, block, start):
+        """The lines (bytes) before a place (int) in a block, the last first, in NEAR bytes."""
+        text = b"\n" + self.before + b"\n" + block[max(0, start - NEAR):start]
+        # the first piece is empty or the end of a line: typed text, perhaps
+        return reversed(text[-NEAR:].split(b"\n")[1:])
 
     def repeat(self, block, start, end):
         """Take the line from start to end (int) of a block (bytes) if it says "last message
@@ -1056,9 +1182,7 @@ class Court:
         repeated = REPEATED.match(block, start, end)
         if not repeated:
             return False
-        text = b"\n" + self.before + b"\n" + block[max(0, start - NEAR):start]
-        # the first piece is empty or the end of a line: typed text, perhaps
-        for line in reversed(text[-NEAR:].split(b"\n")[1:]):
+        for line in self.lines_before(block, start):
             head = HOST.match(line)
             if (head and repeated["host"] in (b"---", head["host"])  # macOS names no host there
                     and not REPEATED.match(line)):
@@ -1068,89 +1192,181 @@ class Court:
         return False
 
     def record(self, rule, logged, times, line):
-        """Note that a rule told so many times of an address as logged (bytes), and the first line
-        (bytes, or None) that did.
+        """Note that a rule told so many times of an address as logged (bytes); line (bytes, or
+        None) is kept while it may be the one that reaches the verdict.
         """
-        if logged not in self.peers:
-            self.peers[logged] = canonical(logged, self.options.mask6)
-        peer = self.peers[logged]
-        if peer:
-            case = self.evidence.setdefault(peer, {})
-            if line and rule not in case:
-                self.first[peer, rule] = line
+        case = self.cases.get(logged, ())
+        if line and (len(self.lines) < LINES or (logged, rule) in self.lines):
+            if dict(case).get(rule, 0) < self.options.count:
+                self.lines[logged, rule] = line
+        if isinstance(case, tuple):
+            case = grown(case, rule, times) or dict(case)
+            self.cases[logged] = case
+        if isinstance(case, dict):
             case[rule] = case.get(rule, 0) + times
 
     def judge(self, night):
-        """Judge every peer heard of. Returns {address or network (bytes): why (str)} of the
+        """Judge every peer heard of. Returns {address or network (bytes): its Verdict} of the
         attackers, and notes in the night what its report tells of them and of the others.
         """
-        attackers = {}
-        for peer, case in self.evidence.items():
-            rule, remaining, logins, delivered = weigh(case, self.options.count)
-            against = {each: times for each, times in case.items() if each.what in AGAINST}
-            if rule:
-                attackers[peer] = rule.reason
-                if self.keep_lines:
-                    night.findings[peer] = (
-                        sum(against.values()),
-                        rule.reason + ("; logins: %d" % logins if logins else ""),
-                        self.first[peer, rule])
+        cases, threshold = self.join_peers(), self.options.count
+        clients = 0 if self.named else sum(map(is_nameless, cases.values()))
+        if clients >= NAMELESS:
+            night.say("Postfix", "none of %d clients has a name (smtpd_peername_lookup = no?): "
+                      "leaving convicts nobody" % clients)
+        for peer in list(cases):
+            case = cases[peer]
+            cases[peer] = verdict = weigh(case, threshold, clients < NAMELESS)
+            if not verdict.why and (verdict.logins or verdict.delivered or verdict.ours):
+                accused = weigh(against(case), threshold)
+                if accused.why:
+                    night.let_off.append((peer, accused.attempts, verdict))
+        self.join_allotments(cases, night.allowed)
+        if self.keep_lines:
+            import heapq
+            let_off = {row[0] for row in night.let_off}
+            night.near = heapq.nlargest(
+                10, ((peer, verdict.attempts, verdict) for peer, verdict in cases.items()
+                     if verdict.attempts and not verdict.why and peer not in let_off),
+                key=lambda row: row[1])
+            night.lines = self.lines
+        for peer in [peer for peer, verdict in cases.items() if not verdict.why]:
+            del cases[peer]
+        return cases
+
+    def join_peers(self):
+        """Let the cases of one peer be one. Returns {address or network (bytes): case (tuple)} of
+        those that can be attackers: none of our own.
+        """
+        cases, lines, mask6 = self.cases, self.lines, self.options.mask6
+        ours = {canonical(own, mask6) for own in self.ours}
+        for logged in list(cases):
+            peer = logged if PLAIN.fullmatch(logged) else canonical(logged, mask6)
+            if peer is logged and peer not in ours and isinstance(cases[logged], tuple):
                 continue
-            accused, failures, _, _ = weigh(against, self.options.count)
-            if accused:
-                night.let_off.append((peer, failures, logins, delivered))
-            elif remaining:
-                night.near.append((peer, remaining))
-        return attackers
+            case = cases.pop(logged)
+            if peer and peer not in ours:
+                joined = dict(cases.get(peer, ()))
+                for rule, times in dict(case).items():
+                    joined[rule] = joined.get(rule, 0) + times
+                    if (logged, rule) in lines:
+                        lines[peer, rule] = lines[logged, rule]
+                cases[peer] = tuple(joined.items())
+        return cases
+
+    def join_allotments(self, verdicts, allowed):
+        """Let an IPv6 /48 take the place of its networks in {peer: Verdict} if many of them are
+        attackers', or near misses in it add up, and nobody of it has logged in or delivered.
+        """
+        found = {}  # {the /48: its peers}
+        if 48 < self.options.mask6 <= 64:
+            for peer in verdicts:
+                if peer.endswith(b"/%d" % self.options.mask6):
+                    found.setdefault(canonical(peer[:-3], 48), []).append(peer)
+        ours = {canonical(own, 48) for own in self.ours} | {None}
+        for allotment, peers in found.items():
+            heard = [verdicts[peer] for peer in peers]
+            attackers = [verdict for verdict in heard if verdict.why]
+            near = sum(verdict.attempts for verdict in heard if not verdict.why)
+            if ((len(attackers) >= NETWORKS or near >= 20 * self.options.count)
+                    and not any(verdict.logins or verdict.delivered for verdict in heard)
+                    and allotment not in ours
+                    and not (allowed and is_allowed(allotment, allowed))):
+                worst = max(heard, key=lambda verdict: (bool(verdict.why), verdict.attempts))
+                for peer in peers:
+                    del verdicts[peer]
+                verdicts[allotment] = worst._replace(
+                    why=worst.rule.reason, attempts=sum(verdict.attempts for verdict in heard))
 
 
-def weigh(counts, threshold):
-    """Judge a peer by what was heard of it ({rule: how often}). Returns the rule that makes it an
-    attacker (or None), what speaks against it, its logins and its deliveries (int).
+@functools.lru_cache(2048)
+def grown(case, rule, times):
+    """A case (tuple) in which a rule has told so many times more; None if it is a long one, for
+    which a dict of its own takes less time.
     """
-    # one attempt is often logged more than once: at each door the witness who saw most is believed
+    counts = dict(case)
+    counts[rule] = counts.get(rule, 0) + times
+    return tuple(counts.items()) if sum(counts.values()) < 20 else None
+
+
+@functools.lru_cache(2048)
+def against(case):
+    """What of a case (tuple) speaks against its peer (tuple)."""
+    return tuple(pair for pair in case if pair[0].what in AGAINST)
+
+
+@functools.lru_cache(2048)
+def is_nameless(case):
+    """Whether a case (tuple) is that of a client of Postfix."""
+    return any(rule.daemon == "postfix" for rule, _ in case)
+
+
+@functools.lru_cache(2048)
+def weigh(case, threshold, leaving=True):
+    """The Verdict on a case (tuple of (rule, how often)). threshold: --count; leaving: whether
+    leaving port 25 convicts a client without a name.
+    """
+    # one attempt is often logged more than once: at each door the highest count of any one witness
+    # is taken
     heard = {}  # {(what, door): {witness: how often}}
-    for rule, times in counts.items():
+    for rule, times in case:
         witnesses = heard.setdefault((rule.what, rule.door), {})
         witnesses[rule.witness] = witnesses.get(rule.witness, 0) + times
     # a connection that names an unknown user does so once, whatever passwords it tries; attempts as
     # root come on top
     ssh = heard.get(("SURE", "ssh"), {})
     if "user" in ssh:
-        for witness in ("none", "failed", "postponed", "PAM"):
+        for witness in ("failed", "postponed", "PAM"):
             ssh.pop(witness, None)
         ssh["user"] += max(ssh.get("root", 0), ssh.get("rootPAM", 0))
-    heard = {key: max(witnesses.values()) for key, witnesses in heard.items()}
+    most = {key: max(0, *witnesses.values()) for key, witnesses in heard.items()}
 
     def total(what, *doors):  # of all doors if none is named; different doors add up
-        return sum(times for (said, door), times in heard.items()
+        return sum(times for (said, door), times in most.items()
                    if said == what and (not doors or door in doors))
 
-    logins, down = total("LOGIN"), total("DOWN")
+    def refused(door):  # in excess of the deliveries; with a name, one in four counts
+        nameless, named = total("REJECT", door), total("NAMED", door)
+        return (max(0, nameless - delivered)
+                + max(0, named - max(0, delivered - nameless)) // 4)
+
+    logins, down = total("LOGIN"), total("DOWN", "auth")
     delivered = max(0, total("DELIVERED") - total("UNDONE"))
-    # deliveries outweigh SMTP's signs and rejects
-    smtp_signs = total("SURE", "smtp", "submission")
-    signs = total("SURE") - smtp_signs + max(0, smtp_signs - delivered)
-    rejects = max(0, total("REJECT") - delivered)
-    # a 4xx of ours takes back a leaving; our login service being down, that and a failed login
-    left = total("LEFT", "smtp") - total("PUTOFF", "smtp") - down
+    # our own login service being out of order takes back failed logins, one for one, and a 4xx of
+    # ours a leaving
+    out_of_order = max(down, total("DOWN", "smtp", "submission", "none"))
+    put_off = min(10, total("PUTOFF"))
+    at_smtp = max(total("FAIL", "smtp"), refused("smtp"))
+    left = total("LEFT", "smtp") - min(10, total("PUTOFF", "smtp"))
+    if total("FAIL", "smtp") <= out_of_order:
+        left -= max(down, total("DOWN", "smtp"))
     # who leaves submission without a login has failed there
-    submission = max(total("FAIL", "submission"),
-                     total("LEFT", "submission") - total("PUTOFF", "submission"))
-    other_doors = total("FAIL") - total("FAIL", "ssh", "submission", "auth")
+    at_submission = max(total("FAIL", "submission"), refused("submission"), total(
+        "LEFT", "submission") - min(10, total("PUTOFF", "submission")))
     # Dovecot's auth process hears of the attempts at all doors to mail
-    mail = max(other_doors + submission, total("FAIL", "auth")) - down
-    failures = total("FAIL", "ssh") + max(0, mail) + rejects
+    mail = max(0, at_smtp + at_submission + total("FAIL", "login") - out_of_order,
+               total("FAIL", "auth") - down)
+    failures = total("FAIL", "ssh") + mail
+    ssh_signs = total("SURE", "ssh")
+    # deliveries outweigh SMTP's signs; a login one of them, or three of ssh, which asks three times
+    smtp_signs = max(0, total("SURE") - ssh_signs - delivered)
     decisive = ()
-    if signs > logins:
+    if ssh_signs + 3 * smtp_signs > 3 * logins:
         decisive = ("SURE",)
-    elif left > 0 and not logins and not delivered:
+    elif leaving and left > 0 and not logins and not delivered:
         decisive = ("LEFT",)
     elif failures >= threshold and failures > GUESSED * logins:
-        decisive = ("FAIL", "REJECT", "LEFT")
-    rule = max((rule for rule in counts if rule.what in decisive), default=None,
-               key=lambda rule: (counts[rule], rule.reason, rule.template))
-    return rule, failures + signs + max(0, left), logins, delivered
+        decisive = ("FAIL", "REJECT", "NAMED", "LEFT")
+    kinds = {}
+    for rule, times in case:
+        kind = rule.reason, rule.witness
+        kinds[kind] = kinds.get(kind, 0) + times
+    telling = max((rule for rule, _ in case if rule.what in (decisive or AGAINST)), default=None,
+                  key=lambda rule: (kinds[rule.reason, rule.witness], -rule.number))
+    attempts = (max(ssh_signs, total("FAIL", "ssh"))
+                + max(mail, smtp_signs, left if not delivered and not logins else 0))
+    return Verdict(telling.reason if decisive else "", attempts, logins, delivered,
+                   put_off or out_of_order, telling)
 
 
 def canonical(text, mask6):
@@ -1168,13 +1384,25 @@ def canonical(text, mask6):
             or address.is_link_local or str(address).startswith("0.")):
         return None
     if address.version == 6 and mask6 < 128 and not str(address).startswith("64:ff9b::"):
-        address = ipaddress.IPv6Network((int(address) >> 128 - mask6 << 128 - mask6, mask6))
-    return str(address).encode()
+        first = int(address) >> 128 - mask6 << 128 - mask6
+        # the network of :: holds ::1
+        address = ipaddress.IPv6Network((first, mask6)) if first else ""
+    return str(address).encode() or None
 
 
 # ---- Extras --------------------------------------------------------------------------------------
 
 # What a run finds out
+
+class Verdict(collections.namedtuple("Verdict", "why attempts logins delivered ours rule")):
+    """What is held against an address. why: the reason (str) that puts it into the table, or "".
+    Of careful mode: attempts, as they are compared with --count; logins; delivered: mails; ours:
+    failures of our own side; rule: the Rule that tells why, or would.
+    """
+
+    def __new__(cls, why, attempts=0, logins=0, delivered=0, ours=0, rule=None):
+        return super().__new__(cls, why, attempts, logins, delivered, ours, rule)
+
 
 class Night:
     """One run: its exit code so far, its allow list, and what its report will tell."""
@@ -1182,9 +1410,9 @@ class Night:
     def __init__(self):
         self.status, self.errors = 0, []  # exit code; what was said on stderr (list of str)
         self.allowed, self.range, self.tallies = None, ("", ""), []  # range: two stamps (str)
-        self.findings = {}  # {address (bytes): (hits, why (str), the line that decided it)}
-        # of careful mode: (peer, failures, logins, deliveries); (peer, failures)
-        self.let_off, self.near = [], []
+        self.findings = {}  # of the default mode: {address (bytes): (hits, why (str), first line)}
+        # of careful mode: {(peer, rule): line}; (peer, attempts, Verdict); the highest near misses
+        self.lines, self.let_off, self.near = {}, [], []
         # the file's lines before, or None if not known; {entry: why it is not in the table}
         self.old, self.left_out = None, {}
         # dated entries that were dropped; how pf took the table
@@ -1568,7 +1796,7 @@ def dated(options, night, entries, found):
     """--expire: give each plain address, or IPv6 network as long as --mask6, the day on which it
     was last named and why, and drop the dated ones whose day is too long ago.
 
-    entries: set of bytes; found: {address: why}. Any other line is the admin's and stays as it is;
+    entries: set of bytes; found: {address: Verdict}. Any other line is the admin's and stays as it is;
     an address that has such a line, or a dated one, gets no second one. Returns the new entries
     (set of bytes); those dropped are noted in the night.
     """
@@ -1584,7 +1812,7 @@ def dated(options, night, entries, found):
         address = match.group(1) if match else entry.strip()
         block = network(address)
         ours = block and (block[0] == block[1] or block[0][0] == 6 and (
-            match or address.endswith(b"/%d" % options.mask6)))
+            match or entry in found or address.endswith(b"/%d" % options.mask6)))
         if not ours or b"%" in address:
             if entry in old:
                 kept.add(entry)
@@ -1595,7 +1823,7 @@ def dated(options, night, entries, found):
         if match:
             row = 2, match.group(2), entry
         elif entry in found:
-            row = 3, today, b"%s # %s %s" % (address, today, found[entry].encode())
+            row = 3, today, b"%s # %s %s" % (address, today, found[entry].why.encode())
         else:
             row = 1, today, b"%s # %s %s" % (
                 address, today, b"in the table before" if entry in old else b"pf's own table")
@@ -1718,6 +1946,11 @@ def forgive(options, night):
 
 # The report and the letter
 
+# passwords that a line may hold: what stands behind an AUTH command, or what Dovecot was asked to log
+PASSWORD = re.compile(rb"(?i)(\bAUTH (?:(?!from |command )[\w-]+[ \\]|from \S+: )|given password: )"
+                      rb"(?:.*(?=\" result=)|.*)")
+
+
 def explain(lines, findings):
     """For the report, note in findings what each suspicious line (list of bytes) names."""
     for line in lines:
@@ -1738,13 +1971,13 @@ def say_left_out(options, night):
         night.say(options.etcfile, "left out: %d more that pf could not load" % len(bad[20:]))
 
 
-def tell(options, night, table):
-    """Report on stderr (--verbose), and by mail (--mail) if there is something new. table: list
-    of bytes, or None if it could not be written.
+def tell(options, night, found, table):
+    """Report on stderr (--verbose), and by mail (--mail) if there is something new. found:
+    {address: Verdict}; table: list of bytes, or None if it could not be written.
     """
     before = set(map(address_of, night.old or ()))
     added = [entry for entry in table or () if address_of(entry) not in before]
-    text = report(night, added, night.old if table is None else table)
+    text = report(night, found, added, night.old if table is None else table)
     if options.verbose:
         to_stderr(text.encode())
     if options.mail and added and not options.dry_run:
@@ -1764,13 +1997,25 @@ def tell(options, night, table):
             night.complain("sendmail", error)
 
 
-def report(night, added, table):
-    """The nightly report (str). added: the new entries (list of bytes); table: what it holds now
-    (list of bytes, or None if not known).
+def report(night, found, added, table):
+    """The nightly report (str). found: {address: Verdict}; added: the new entries (list of bytes);
+    table: what it holds now (list of bytes, or None if not known).
     """
-    def most_first(found):
+    def most_first(rows):
         """Rows (entry (bytes), how often (int), ...), sorted."""
-        return sorted(found, key=lambda row: (-row[1], sort_key(row[0])))
+        return sorted(rows, key=lambda row: (-row[1], sort_key(row[0])))
+
+    def finding(entry):
+        """A new entry, its attempts or hits, why, and the line that tells it."""
+        if entry not in found:
+            return entry, 0, "pf's own table", b""
+        if entry in night.findings:
+            return (entry,) + night.findings[entry]
+        verdict = found[entry]
+        return entry, verdict.attempts, verdict.why + "".join(
+            "; %s: %d" % pair for pair in (("logins", verdict.logins),
+                                           ("deliveries", verdict.delivered)) if pair[1]
+        ), night.lines.get((entry, verdict.rule), b"")
 
     def section(heading, lines):
         if lines:
@@ -1785,23 +2030,21 @@ def report(night, added, table):
         "%-40s%13d%13d%13d" % (visible(tally.path), tally.read, tally.suspicious, tally.in_range)
         for tally in night.tallies])
     new = []
-    for entry, hits, why, line in most_first(
-            (entry,) + night.findings.get(entry, (0, "pf's own table", b""))
-            for entry in map(address_of, added))[:50]:
+    for entry, hits, why, line in most_first(map(finding, map(address_of, added)))[:50]:
         new.append("%-32s%8s  %s" % (visible(entry[:200]), hits or "-", why))
         if line:
-            new.append("    " + visible(line[:400]))
+            new.append("    " + visible(PASSWORD.sub(rb"\1(...)", line)[:400]))
     if added[50:]:
         new.append("and %d more" % len(added[50:]))
-    section("new" + " " * 29 + "%8s  why" % "hits", new)
-    section("let off" + " " * 25 + "failures  logins  deliveries", [
-        "%-32s%8d%8d%12d%s%s" % (address.decode(), failures, logins, delivered,
-                                 "" if logins or delivered else "  we put it off",
+    section("new" + " " * 29 + "%8s  why" % ("hits" if night.findings else "attempts"), new)
+    section("let off" + " " * 25 + "attempts  logins  deliveries", [
+        "%-32s%8d%8d%12d%s%s" % (address.decode(), attempts, verdict.logins, verdict.delivered,
+                                 "" if verdict.logins or verdict.delivered else "  we put it off",
                                  "  still in the table" if address in held else "")
-        for address, failures, logins, delivered in most_first(night.let_off)])
-    section("near misses" + " " * 21 + "failures", [
-        "%-32s%8d" % (address.decode(), failures)
-        for address, failures in most_first(night.near)[:10]])
+        for address, attempts, verdict in most_first(night.let_off)])
+    section("near misses" + " " * 21 + "attempts  why", [
+        "%-32s%8d  %s" % (address.decode(), attempts, verdict.rule.reason)
+        for address, attempts, verdict in most_first(night.near)])
     before = set(night.old or ())
     section("left out" + " " * 26 + "why", [
         "%-32s  %s%s" % (visible(entry[:200]), night.left_out[entry],

@@ -23,6 +23,14 @@ SEED, FRAMING_LINES = 20180228, 40000
 SIZE = 300000  # bytes of a long line
 INVALID = STAMP + b" mail sshd[1]: Invalid user x from %s port 22\n"
 FAILED = STAMP + b" mail sshd[1]: Failed password for bob from %s port 22 ssh2\n"
+
+
+def failed(times):
+    """Lines of so many wrong passwords of 192.0.2.7, from different ports."""
+    return b"".join((FAILED % b"192.0.2.7").replace(b"22", b"%d" % port, 1)
+                    for port in range(1, times + 1))
+
+
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
@@ -135,7 +143,7 @@ def stories():
         parts = re.split("(?m)^---- ", file.read())[1:]
     for part in parts:
         name, *rows = [row for row in part.split("\n") if row and not row.startswith("#")]
-        expected, options, logs = {}, [], {"maillog": b"", "authlog": b""}
+        expected, options, logs, second = {}, [], {"maillog": b"", "authlog": b""}, 0
         for row in rows:
             if row.startswith("-"):
                 options += row.split()
@@ -145,7 +153,10 @@ def stories():
                 if len(words) == 2:
                     log = "authlog" if words[0].startswith("sshd") else "maillog"
                     line = "mail %s: %s" % tuple(words)
-                logs[log] += (STAMP + b" " + line.encode() + b"\n") * int(times)
+                for _ in range(int(times)):
+                    second += 1
+                    logs[log] += b"Apr  8 %02d:%02d:%02d %s\n" % (
+                        12 + second // 3600, second // 60 % 60, second % 60, line.encode())
             else:
                 address, expected[address] = row.split(" ", 1)
         yield name, expected, options, logs
@@ -296,8 +307,8 @@ def test_folder_that_cannot_be_listed(host):
 
 
 def test_log_being_compressed_is_read_once(host):
-    host.write("authlog.0", FAILED % b"192.0.2.7" * 4)
-    host.write("authlog.0.gz", gzip.compress(FAILED % b"192.0.2.7" * 4)[:-9])
+    host.write("authlog.0", failed(4))
+    host.write("authlog.0.gz", gzip.compress(failed(4))[:-9])
     assert careful(host) == []
     assert careful(host, "-k", "4") == ["192.0.2.7"]
 
@@ -339,13 +350,13 @@ def test_days(host, days, seen):
 
 
 def test_a_log_given_twice_counts_once(host):
-    host.write("authlog", FAILED % b"192.0.2.7" * 3)
+    host.write("authlog", failed(3))
     host.write("authlog.0", b"")
     os.symlink("authlog", host.path("link"))
     for option in ("-m", "-a"):
         for name in ("authlog", "link"):
             assert careful(host, option, host.path(name), "-a", host.path("authlog")) == []
-    host.write("authlog.0", FAILED % b"192.0.2.7" * 3)
+    host.write("authlog.0", failed(3))
     assert careful(host, "-a", host.path("authlog"), "-a", host.path("authlog.0"), "-k", "7") == []
     assert careful(host, "-k", "6") == ["192.0.2.7"]
 
