@@ -121,10 +121,10 @@ def hear(sock):
     return line
 
 
-def talk(source, port, *commands, wary=False, tls=False):
+def talk(source, port, *commands, wary=False, tls=False, wait=0):
     """Hold a session: greeting, then each command and its answers, then hang up. STARTTLS goes
-    over to TLS; with tls, all is TLS on any port. Whether the last answer, but that to a goodbye,
-    was a yes.
+    over to TLS; with tls, all is TLS on any port. Then wait= seconds. Whether the last answer, but
+    that to a goodbye, was a yes.
     """
     sock = dial(source, port)
     try:
@@ -146,6 +146,7 @@ def talk(source, port, *commands, wary=False, tls=False):
         return False        # the server has hung up: for an attacker that is no surprise
     finally:
         sock.close()
+        time.sleep(float(wait))
 
 
 def send(source, port, data=b"", linger=str(PATIENCE)):
