@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """End to end: real sshd, Postfix, Dovecot and OpenSMTPD, real attackers and users, logcheck.py.
 
-usage: e2e.py [--capture DIR]
+usage: e2e.py [--capture DIR] [GROUP...]
 
 As root on Debian 12 or later. What is missing is installed by apt (e2e/install); no service of the
 machine is started or touched. Everything runs in namespaces of its own (network, mounts, processes,
 host name), so that the end of this program ends them too, whichever way it ends:
 
     mail server   192.0.2.25       2001:db8::25    sshd, Postfix, Dovecot, OpenSMTPD
-    attackers     203.0.113.0/24   2001:db8:bad::/48
+    attackers     203.0.113.0/24   2001:db8:b000::/36
     honest users  198.51.100.0/24  2001:db8:600d::/48
 
 e2e/machine makes them: the daemons, their accounts and logcheck.py stand at their usual paths in
@@ -19,7 +19,8 @@ daily.local under cron's environment, and its table must be the reference pipeli
 byte. Then careful mode runs so on the same logs: every attacker, no honest user, no typed address,
 and its report says who was let off.
 
-With --capture the logs become the fixtures DIR/real-*, those of a busy hour too.
+With --capture the logs become the fixtures DIR/real-*, those of a busy hour too. With GROUPs only
+their actors act, and no busy hour.
 """
 
 import argparse
@@ -120,13 +121,14 @@ def hear(sock):
     return line
 
 
-def talk(source, port, *commands, wary=False):
+def talk(source, port, *commands, wary=False, tls=False, wait=0):
     """Hold a session: greeting, then each command and its answers, then hang up. STARTTLS goes
-    over to TLS. Whether the last answer, but that to a goodbye, was a yes.
+    over to TLS; with tls, all is TLS on any port. Then wait= seconds. Whether the last answer, but
+    that to a goodbye, was a yes.
     """
     sock = dial(source, port)
     try:
-        if port in ("465", "993"):
+        if tls or port in ("465", "993"):
             sock = encrypt(sock, wary)
         worked = hear(sock).startswith(YES)
         for command in commands:
@@ -144,6 +146,7 @@ def talk(source, port, *commands, wary=False):
         return False        # the server has hung up: for an attacker that is no surprise
     finally:
         sock.close()
+        time.sleep(float(wait))
 
 
 def send(source, port, data=b"", linger=str(PATIENCE)):
@@ -239,6 +242,8 @@ def cut(source):
 
 # deeds: [("N times " or None, "not " or None, the words before its texts (list), texts (list))]
 Actor = collections.namedtuple("Actor", "group address default careful label deeds")
+ATTACKERS = ("banned", "allotment")
+VERDICTS = ATTACKERS + ("let off", "near", "quiet")
 DEEDS = {deed.__name__: deed for deed in (
     talk, send, crowd, ssh, cut, goodbye, kexinit, reset)}
 
@@ -249,15 +254,21 @@ def filled(match):
     return text * int(times) if times else base64.b64encode(text)
 
 
-def texts_of(fields, names):
-    """The texts (list of bytes) that the fields of a line stand for."""
+def written_out(fields, names):
+    """The fields (list of str) of a line, with what names stand for and as often as they say."""
     texts = []
     for field in fields:
         times, field = re.match(r"(?:(\d+) \* )?(.*)", field).groups()
-        text = field.encode().decode("unicode_escape").encode("latin-1")
-        text = re.sub(rb"\{(?:(\d+)\*)?(.*?)\}", filled, text)
-        texts += int(times or 1) * names.get(field, [text])
+        for number in range(int(times or 1)):
+            texts += [text.replace("#", str(number)) if times else text
+                      for text in names.get(field, [field])]
     return texts
+
+
+def text_of(field):
+    """The text (bytes) that a field stands for."""
+    text = field.encode().decode("unicode_escape").encode("latin-1")
+    return re.sub(rb"\{(?:(\d+)\*)?(.*?)\}", filled, text)
 
 
 def read_actors():
@@ -265,21 +276,24 @@ def read_actors():
     actors, names = [], {}
     for line in contents(CONFIG + "/actors.txt").decode().splitlines():
         first, *fields = line.strip().split(" | ")
-        head = re.match(r"([^ ,]+),?(\S*) (found|missed) (banned|let off|near|quiet): (.*)", line)
+        head = re.match(r"([^ ,]+),?(\S*) (found|missed) (%s): (.*)" % "|".join(VERDICTS), line)
         if line.startswith("---- "):
             group = line[5:]
         elif head:
             address, twin, default, careful, label = head.groups()
             deeds = []
-            actors.append(Actor(group, address, default, careful, label, deeds))
+            net, count = re.match(r"([^*]+)(?:\*(\d+))?", address).groups()
+            actors += [Actor(group, net % number if count else net, default, careful, label, deeds)
+                       for number in range(int(count or 1))]
             if twin:
                 actors.append(Actor("ipv6", twin, "missed", careful, label, deeds))
         elif line.startswith("    "):
             times, no, words = re.match(r"(\d+ times )?(not )?(.*)", first).groups()
-            deeds.append((times, no, words.split(), texts_of(fields, names)))
+            deeds.append((times, no, words.split(),
+                          [text_of(field) for field in written_out(fields, names)]))
         elif line and not line.startswith("#"):
             name, text = first.split(" = ")
-            names[name] = texts_of([text] + fields, names)
+            names[name] = written_out([text] + fields, names)
     return actors
 
 
@@ -305,7 +319,7 @@ def busy_hour():
     """
     busy, known = [], contents(CONFIG + "/etc/hosts").decode().split()
     fresh = {4: ("203.0.113.%d" % n for n in range(104, 255)),
-             6: ("2001:db8:bad:%x::1" % n for n in range(0x1000, 0x2000))}
+             6: ("2001:db8:b%x::1" % n for n in range(0x200, 0xa00))}
     for row in ACTORS * 2:
         if row.group in ("night", "ipv6", "hostile"):
             if row.careful == "banned" and row.address not in known:
@@ -324,7 +338,7 @@ def act_all(rows):
             worked, why = done.result(), ""
         except (OSError, subprocess.TimeoutExpired) as error:
             worked, why = False, ": %s" % error
-        if row.careful != "banned" and not worked:
+        if row.careful not in ATTACKERS and not worked:
             check(False, "%s %s: could not do it%s" % (row.address, row.label, why))
 
 
@@ -415,13 +429,14 @@ def section(report, title):
 def names_the_new(report, added):
     """Whether a report or letter names 50 of the new ones, and says how many more."""
     named, more = section(report, "new")
-    return len(named) == 50 and added >= set(named) and more == len(added) - 50
+    return (len(named) == min(50, len(added)) and added >= set(named)
+            and more == len(added) - len(named))
 
 
-def peer(address):
+def peer(address, mask=64):
     """What careful mode enters for an address: for IPv6 its network."""
     return address if family(address) == 4 else str(
-        ipaddress.ip_network(address + "/64", strict=False))
+        ipaddress.ip_network("%s/%d" % (address, mask), strict=False))
 
 
 def judge(mode, options, whose, expected, pfctl):
@@ -449,12 +464,14 @@ def judge(mode, options, whose, expected, pfctl):
         if mode == "default":
             verdict = "found" if row.address in table else "missed"
         else:       # the report shows ten of the near misses
-            verdict = ("banned" if name in table else "let off" if name in let_off else "near"
+            verdict = ("banned" if name in table else "allotment" if peer(row.address, 48) in table
+                       else "let off" if name in let_off else "near"
                        if name in near or due == "near" and len(near) == 10 else "quiet")
         note(verdict == due, "%-7s as %-7s %-21s %s" % (verdict, due, row.address, row.label))
     if mode == "careful":
-        strangers = set(table + let_off + near) - {peer(row.address) for row in ACTORS} - set(
-            (EARLIER_FILE + EARLIER_PF).decode().split())
+        strangers = set(table + let_off + near) - set(
+            (EARLIER_FILE + EARLIER_PF).decode().split()) - {
+                peer(row.address, 48 if row.careful == "allotment" else 64) for row in ACTORS}
         note(not strangers, "nobody but the actors is named %s" % " ".join(strangers))
 
 
@@ -462,9 +479,10 @@ def judge_mask(table):
     """Careful mode's table with --mask6 128: addresses instead of networks."""
     found = table.decode().split()
     peers = collections.Counter(peer(row.address) for row in ACTORS)
-    alone = [row for row in ACTORS if family(row.address) == 6 and peers[peer(row.address)] == 1]
-    check(alone and all((row.address in found) == (row.careful == "banned") for row in alone)
-          and b"/" not in table, "careful  --mask6 128: every attacker, no honest user, no network")
+    alone = [row for row in ACTORS if family(row.address) == 6 and peers[peer(row.address)] == 1
+             and row.careful != "allotment"]
+    check(all((row.address in found) == (row.careful == "banned") for row in alone)
+          and b"/64" not in table, "careful  --mask6 128: every attacker, no honest user, no /64")
 
 
 def judge_mail():
@@ -480,10 +498,11 @@ def judge_mail():
           "the letter names 50 of the new ones, and says how many more")
 
 
-def evening(scratch, capture, outside):
+def evening(scratch, capture, groups, outside):
     """The test itself."""
+    ACTORS[:] = [row for row in ACTORS if row.group in groups]
     run("sh", CONFIG + "/machine", scratch, sys.executable)
-    for group in GROUPS:
+    for group in groups:
         let_act(scratch, group, [row for row in ACTORS if row.group == group], outside)
     # all the logs so far as one more folder
     night = save(scratch + "/evening", [contents(path) for path in LOGS])
@@ -492,17 +511,17 @@ def evening(scratch, capture, outside):
           "-t bruteforce -T replace -f %s.logcheck" % ETCFILE)
     judge_mask(night.run("-cn", "--mask6", "128").stdout)
     judge_mail()
-    if capture:
+    if capture and groups == GROUPS:
         let_act(scratch, "busy", busy_hour(), outside)
 
 
-def inside(scratch, capture):
+def inside(scratch, capture, groups):
     """The first process of the namespaces: the test and its last line."""
     host.set_zone(time_zone(time.time()))
     outside = [socket.gethostname(), scratch, host.TOP]
     run("hostname", "mail")
     try:
-        evening(scratch, capture, outside)
+        evening(scratch, capture, groups, outside)
     except (OSError, RuntimeError, subprocess.SubprocessError) as error:
         check(False, "stopped: %s" % error)
         if os.path.exists(scratch + "/daemons"):
@@ -519,12 +538,16 @@ NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "
 
 
 def main():
-    parser = argparse.ArgumentParser(usage="e2e.py [--capture DIR]")
+    parser = argparse.ArgumentParser(usage="e2e.py [--capture DIR] [GROUP...]")
     parser.add_argument("--capture", metavar="DIR")
     parser.add_argument("--inside", metavar="SCRATCH", help=argparse.SUPPRESS)
+    parser.add_argument("groups", nargs="*")
     args = parser.parse_args()
+    groups = [group for group in GROUPS if group in (args.groups or GROUPS)]
+    if not groups:
+        parser.error("groups are " + " ".join(GROUPS))
     if args.inside:
-        return inside(args.inside, args.capture)
+        return inside(args.inside, args.capture, groups)
     if os.getuid():
         print("skipped: not root")
         return 0
@@ -537,7 +560,7 @@ def main():
         except RuntimeError as error:
             print("skipped: %s" % str(error).splitlines()[-1])
             return 0
-        command = [sys.executable, __file__, "--inside", scratch]
+        command = [sys.executable, __file__, "--inside", scratch, *groups]
         command += ["--capture", args.capture] if args.capture else []
         status = subprocess.call(NAMESPACES + command, stdin=subprocess.DEVNULL,
                                  timeout=LIMIT * (3 if args.capture else 1))
