@@ -25,7 +25,8 @@ trap 'kill $PIDS 2>/dev/null || :; rm -rf "$T"' EXIT
 PIDS=
 cd "$T"
 for package in rsyslog=8.2302.0-1+deb12u2 libestr0=0.1.11-1 libfastjson4=1.2304.0-1; do
-    apt-get -qq -o APT::Sandbox::User=root download "$package" || { echo "$package cannot be had any more"; exit 2; }
+    apt-get -qq -o APT::Sandbox::User=root download "$package" ||
+        { echo "$package cannot be had any more"; exit 2; }
 done
 for package in *.deb; do dpkg -x "$package" .; done
 LIB=$(echo "$T"/usr/lib/*/rsyslog)
