@@ -8,8 +8,8 @@
 #     - "delete element" of one of them fails: "element does not exist", though "get element" finds
 #       it. All of them named in one command are taken out; so is a neighbour-less address. So a
 #       script that lets one address go works until the day its neighbour is listed, too.
-#     - The merged element has one time, that of the address added last, and at most one comment: adding
-#       a neighbour for five hours makes five hours of the hour that the first one had.
+#     - The merged element has one time, that of the address added last, and at most one comment:
+#       adding a neighbour for five hours makes five hours of the hour that the first one had.
 #     - The listing has fewer entries than were added: counted, it is no number of addresses.
 # Cure: flush the set and add all again in one file, which the kernel takes at once; times and
 #     comments in a set without "interval".
