@@ -471,33 +471,18 @@ def doubt(night, path, days, tallies):
     """
     if not tallies or not tallies[-1].last:
         return
-    log, first = tallies[-1], stamp_second(tallies[0].first, days.last)
+    log = tallies[-1]
     with contextlib.suppress(OSError):
-        if first and first > days.first and not tallies[1:] and not rotated(path, 0):
+        if days.holds(tallies[0].first) and not tallies[1:] and not rotated(path, 0):
             log.remark = "; no rotated log found: the hours before are not there"
-    last = stamp_second(log.last, days.last)
-    apart = abs(log.changed - (last or 0))
-    # a multiple of a quarter of an hour, give or take two minutes; zones end 14 hours from UTC
-    if (1680 <= apart <= 50520 and (apart + 120) % 900 <= 240
-            and not re.search(b"[Z+-]", log.last[19:])):  # an ISO stamp's own zone
-        night.say(path, "its last stamp is %s, and it was changed at %s: are the stamps of another "
-                  "time zone?" % (visible(log.last), local_time(log.changed)))
-
-
-def stamp_second(stamp, now):
-    """The epoch second of a stamp (bytes), None if there is none. Syslog's says no year: the latest
-    that lies at most a day after now (epoch seconds) is taken.
-    """
-    if stamp[4:5] == b"-":
-        return iso_second(stamp)
-    this_year = time.localtime(now + 86400).tm_year
-    for year in (this_year, this_year - 1):
-        with contextlib.suppress(ValueError, OverflowError):
-            second = time.mktime(time.strptime("%d %s" % (year, stamp.decode("latin-1")),
-                                               "%Y %b %d %H:%M:%S"))
-            if second <= now + 86400:
-                return second
-    return None
+    with contextlib.suppress(ValueError, OverflowError):
+        apart = abs(log.changed - (iso_second(log.last) or time.mktime(time.strptime(
+            local_time(log.changed)[:5] + log.last.decode("latin-1"), "%Y-%b %d %H:%M:%S"))))
+        # a multiple of a quarter of an hour, give or take two minutes; zones end 14 hours from UTC
+        if (1680 <= apart <= 50520 and (apart + 120) % 900 <= 240
+                and not re.search(b"[Z+-]", log.last[19:])):  # an ISO stamp's own zone
+            night.say(path, "its last stamp is %s, and it was changed at %s: are the stamps of "
+                      "another time zone?" % (visible(log.last), local_time(log.changed)))
 
 
 def local_time(second):
@@ -537,21 +522,19 @@ def generations(path, since, night, seen):
 
     seen: {(device, inode)} of the files that need not be read again, which it extends.
     """
-    logs, youngest, older = [path], {path: try_open(path)}, []
+    logs, older = [(path, try_open(path))], []
     try:
         older = rotated(path, since)
     except OSError as error:
-        if youngest[path][0]:
+        if logs[0][1][0]:
             night.complain(os.path.dirname(path) or ".", error)
     for name in older:
         if PACKED.search(name):
             night.complain(name, "cannot be unpacked: it is not read")
         else:
-            logs.append(name)
-    for name in logs[1:HELD]:
-        youngest[name] = try_open(name)
-    for name in reversed(logs):
-        log, inode = youngest.pop(name, None) or try_open(name)
+            logs.append((name, try_open(name) if len(logs) < HELD else None))
+    for name, opened in reversed(logs):
+        log, inode = opened or try_open(name)
         if inode in seen:
             log.close()
             continue
@@ -569,22 +552,20 @@ def rotated(path, since):
     an epoch second: names, newest first; of a link, beside its target, too. maillog.0.gz,
     maillog-20180409, mail.1.log (of mail.log) and the like. Raises OSError.
     """
-    found = {}  # {name, not packed: (mtime, name)}
+    found = {}  # {(folder, name, not packed): (mtime, path)}
     for place in [path] + [os.path.realpath(path)] * os.path.islink(path):
         folder, base = os.path.split(place)
-        number = "[.-][0-9][0-9TZ:_+-]*"
-        stem, extension = map(re.escape, os.path.splitext(base))
-        names = re.compile("(%s%s|%s%s%s)(?:[.](?:gz|bz2|xz)|%s)?" % (
-            stem + extension, number, stem, number, extension, PACKED.pattern))
+        parts = *map(re.escape, os.path.splitext(base)), "[.-][0-9][0-9TZ:_+-]*", PACKED.pattern
+        names = re.compile("({0}{1}{2}|{0}{2}{1})(?:[.](?:gz|bz2|xz)|{3})?".format(*parts))
         # while maillog.0.gz is being written, maillog.0 is still there and sorts first
         for name in sorted(os.listdir(folder or ".")) if path != "-" else []:
             match = names.fullmatch(name)
-            if match and os.path.join(folder, match.group(1)) not in found:
+            if match:
                 with contextlib.suppress(OSError):  # renamed just now
                     name = os.path.join(folder, name)
                     mtime = os.stat(name).st_mtime
                     if mtime >= since - 3600:
-                        found[os.path.join(folder, match.group(1))] = mtime, name
+                        found.setdefault((folder, match.group(1)), (mtime, name))
     return [name for _, name in sorted(found.values(), reverse=True)]
 
 
@@ -1401,9 +1382,8 @@ def pfctl(*args, text=b""):
 
 
 def command(args, text=b""):
-    """Run a command (tuple of str), of PATH or SBIN, with text (bytes) as its input. Returns what
-    it prints (bytes); raises OSError, with its own words if it fails, also if it takes longer than
-    PATIENCE.
+    """Run a command (tuple of str) with text (bytes) as its input. Returns what it prints (bytes);
+    raises OSError, with its own words if it fails, also if it takes longer than PATIENCE.
     """
     import subprocess
     path = (os.environ.get("PATH") or "/usr/bin:/bin") + ":" + SBIN
@@ -1660,11 +1640,9 @@ def dated(options, night, entries, found):
             continue
         # of several lines for one address the highest counts: 3 found now, 2 dated, 1 bare
         if match:
-            date = match.group(2)
+            date = min(match.group(2), today)
             newest = max(newest, date)
-            if date > today:
-                date, entry = today, entry.replace(date, today, 1)
-            row = 2, date, entry
+            row = 2, date, entry.replace(match.group(2), date, 1)
         elif entry in found:
             row = 3, today, b"%s # %s %s" % (address, today, found[entry].encode())
         else:
@@ -1813,21 +1791,16 @@ def say_left_out(options, night):
         night.say(options.etcfile, "left out: %d more that pf could not load" % len(bad[20:]))
 
 
-def blocks_nobody(options, night):
-    """Note in the night if no rule of a ruleset that pf has names the table that it took."""
-    try:
-        if b"<%s>" % os.fsencode(options.table) not in pfctl("-sr"):
-            night.pf += ", but none of its rules (pfctl -sr) names the table: it blocks nobody"
-    except OSError as error:
-        night.complain("pfctl", error)
-
-
 def tell(options, night, table):
     """Report on stderr (--verbose), and by mail (--mail) if there is something new. table: list
     of bytes, or None if it could not be written.
     """
-    if options.verbose and night.pf == "pf has it":
-        blocks_nobody(options, night)
+    try:
+        if (options.verbose and night.pf == "pf has it"
+                and b"<%s>" % os.fsencode(options.table) not in pfctl("-sr")):
+            night.pf += ", but none of its rules (pfctl -sr) names the table: it blocks nobody"
+    except OSError as error:
+        night.complain("pfctl", error)
     before = set(map(address_of, night.old or ()))
     added = [entry for entry in table or () if address_of(entry) not in before]
     text = report(night, added, night.old if table is None else table)
