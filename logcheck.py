@@ -1798,7 +1798,7 @@ def tell(options, night, table):
     try:
         if (options.verbose and night.pf == "pf has it"
                 and b"<%s>" % os.fsencode(options.table) not in pfctl("-sr")):
-            night.pf += ", but none of its rules (pfctl -sr) names the table: it blocks nobody"
+            night.pf += ", but no rule that pfctl -sr shows names the table: who is blocked?"
     except OSError as error:
         night.complain("pfctl", error)
     before = set(map(address_of, night.old or ()))

@@ -498,7 +498,7 @@ def test_each_list_of_the_report_ends(host):
 
 
 @pytest.mark.parametrize("table, more", [
-    ("bruteforce", "\n"), ("other", ", but none of its rules (pfctl -sr) names the table: it ")])
+    ("bruteforce", "\n"), ("other", ", but no rule that pfctl -sr shows names the table: ")])
 def test_report_tells_that_no_rule_names_the_table(host, mode, table, more):
     done = host.run("-v", *mode, PF_RULES=table)
     assert done.returncode == 0 and "4 in the table; pf has it" + more in done.stderr
