@@ -247,11 +247,6 @@ def read_log(options, night, path, stamp, log=None):
         night.complain(path, error)
 
 
-def first_stamp(stamp, lines):
-    """The first stamp (compiled pattern) that one of the lines (iterable) begins with, or b""."""
-    return next((match.group() for match in map(stamp.match, lines) if match), b"")
-
-
 def blocks(log):
     """Yield an open log's text in blocks (bytes) of whole lines, each without its last newline.
     Closes the log. Raises what its unpacker raises.
@@ -1253,6 +1248,17 @@ class Tally:
         self.path, self.read, self.suspicious, self.in_range = path, 0, 0, 0
         self.first, self.last, self.changed, self.remark = b"", b"", 0, ""
 
+    def row(self):
+        """What the report tells of the log (str)."""
+        return "%-40s%13d%13d%13d%s%s" % (
+            visible(self.path), self.read, self.suspicious, self.in_range, self.first and
+            "\n    %s to %s" % (visible(self.first), visible(self.last)), self.remark)
+
+
+def first_stamp(stamp, lines):
+    """The first stamp (compiled pattern) that one of the lines (iterable) begins with, or b""."""
+    return next((match.group() for match in map(stamp.match, lines) if match), b"")
+
 
 # The command line
 
@@ -1612,17 +1618,16 @@ MANY = 25000  # entries, from which on pf is asked how many it can hold
 
 def dated(options, night, entries, found):
     """--expire: give each plain address, or IPv6 network as long as --mask6, the day on which it
-    was last named and why, and drop the dated ones whose day is too long ago.
+    was last named and why, and drop the dated ones whose day is too long ago; none, and say so, if
+    even the newest is, for the clock may be wrong. A day to come counts as today.
 
     entries: set of bytes; found: {address: why}. Any other line is the admin's and stays as it is;
     an address that has such a line, or a dated one, gets no second one. Returns the new entries
-    (set of bytes); those dropped are noted in the night. A day to come counts as today; where all
-    days are too long ago, the clock may be wrong: that is said, and nothing is dropped.
+    (set of bytes); those dropped are noted in the night.
     """
     import datetime
     day = datetime.date.fromtimestamp(options.now)
-    today = str(day).encode()
-    oldest = str(day - datetime.timedelta(options.expire)).encode()
+    today, oldest = [str(day - datetime.timedelta(days)).encode() for days in (0, options.expire)]
     # kept: at first the admin's lines; dates: {network: (3, 2 or 1, day, line)}; in_pf: {network or
     # name: an entry that pf alone holds}
     kept, dates, old, in_pf, newest = set(), {}, set(night.old), {}, b""
@@ -1641,8 +1646,7 @@ def dated(options, night, entries, found):
         # of several lines for one address the highest counts: 3 found now, 2 dated, 1 bare
         if match:
             date = min(match.group(2), today)
-            newest = max(newest, date)
-            row = 2, date, entry.replace(match.group(2), date, 1)
+            row, newest = (2, date, entry.replace(match.group(2), date, 1)), max(newest, date)
         elif entry in found:
             row = 3, today, b"%s # %s %s" % (address, today, found[entry].encode())
         else:
@@ -1653,16 +1657,12 @@ def dated(options, night, entries, found):
     kept.update(entry for block, entry in in_pf.items()
                 if block not in by_hand and block not in dates)
     if b"" < newest < oldest:
-        night.complain(options.etcfile, "nothing expires: the newest date in it, %s, is more than "
-                       "%d days ago; is the clock wrong?" % (newest.decode(), options.expire))
+        night.complain(options.etcfile, "nothing expires, for the newest date in it is %s: is the "
+                       "clock wrong?" % newest.decode())
         oldest = b""
     for block, (_, date, line) in dates.items():
-        if block in by_hand:
-            continue
-        if date < oldest:
-            night.expired.append(line)
-        else:
-            kept.add(line)
+        if block not in by_hand:
+            (night.expired.append if date < oldest else kept.add)(line)
     return kept
 
 
@@ -1841,10 +1841,7 @@ def report(night, added, table):
         "?" if table is None else "{:,}".format(len(held)), night.pf),
         "range: %s to %s" % night.range]
     section("%-40s%13s%13s%13s" % ("log", "lines", "suspicious", "in range"), [
-        "%-40s%13d%13d%13d%s%s" % (
-            visible(tally.path), tally.read, tally.suspicious, tally.in_range, tally.first and
-            "\n    %s to %s" % (visible(tally.first), visible(tally.last)), tally.remark)
-        for tally in night.tallies])
+        tally.row() for tally in night.tallies])
     new = []
     for entry, hits, why, line in most_first(
             (entry,) + night.findings.get(entry, (0, "pf's own table", b""))

@@ -51,11 +51,10 @@ def test_expire(host, mode):
 
 
 def test_days_to_come_count_as_today(host, mode):
-    host.write("bruteforce", b"192.0.2.1 # 2099-01-01 x # 2099-01-01\n192.0.2.2 # 2018-19-39 y\n"
-               b"192.0.2.3 # 2018-04-09 z\n")
+    text = b"192.0.2.1 # %s x # 2099-01-01\n192.0.2.2 # %s y\n192.0.2.3 # 2018-04-09 z\n"
+    host.write("bruteforce", text % (b"2099-01-01", b"2018-19-39"))
     assert host.run("-x", "9", *mode) == (0, b"", "")
-    assert host.read() == (b"192.0.2.1 # 2018-04-09 x # 2099-01-01\n192.0.2.2 # 2018-04-09 y\n"
-                           b"192.0.2.3 # 2018-04-09 z\n")
+    assert host.read() == text % (b"2018-04-09", b"2018-04-09")
 
 
 def test_a_wrong_clock_empties_no_table(host, mode):
@@ -67,8 +66,7 @@ def test_a_wrong_clock_empties_no_table(host, mode):
         host.now = now
         code, _, err = host.run("-x", days, *mode)
         assert (code, host.read()) == (late, before[not late and 25:])
-        assert ("nothing expires: the newest date in it, 2018-04-09, is more than 9 days ago" in err
-                ) == late
+        assert ("newest date in it is 2018-04-09: is the clock wrong?" in err) == late
     # a host that slept: what the run finds carries the new day, and the next one goes on
     host.now = NOW + 30 * DAY
     host.write("authlog", auth(b"192.0.2.3", host.now))
