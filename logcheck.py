@@ -1250,9 +1250,9 @@ class Tally:
 
     def row(self):
         """What the report tells of the log (str)."""
-        return "%-40s%13d%13d%13d%s%s" % (
-            visible(self.path), self.read, self.suspicious, self.in_range, self.first and
-            "\n    %s to %s" % (visible(self.first), visible(self.last)), self.remark)
+        stamps = "\n    %s to %s" % (visible(self.first), visible(self.last)) if self.first else ""
+        return "%-40s%13d%13d%13d%s%s" % (visible(self.path), self.read, self.suspicious,
+                                          self.in_range, stamps, self.remark)
 
 
 def first_stamp(stamp, lines):
