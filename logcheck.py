@@ -59,6 +59,7 @@ COUNT = 5  # careful mode: failures that make an attacker
 MASK6 = 64  # careful mode: bits of an IPv6 network that is judged as one peer
 WAIT = 60  # seconds to wait for another run, or for somebody to write to a log that is a FIFO
 PATIENCE = 300  # seconds that pfctl or sendmail may take
+SBIN = "/sbin:/usr/sbin"  # where they are found too: cron's PATH may lack it
 BLOCK = 64 * 1024  # bytes read at a time: more take a tenth longer
 LONGEST = 1024 * 1024  # bytes of a line that are looked at
 
@@ -223,19 +224,23 @@ def read_log(options, night, path, stamp, log=None):
     night.tallies.append(tally)
     try:
         log = log or open_log(path)
-        about = os.fstat(log.fileno())
+        about, block = os.fstat(log.fileno()), b""
         progress = options.verbose and os.isatty(2) and stat.S_ISREG(about.st_mode)
         try:
             for number, block in enumerate(blocks(log), 1):
-                if number == 1 and not any(map(stamp.match, block.split(b"\n", 100)[:100])):
-                    night.say(path, "no line that a time stamp begins: is it the right log, and "
-                              "as text?")
+                if number == 1:
+                    tally.first = first_stamp(stamp, block.split(b"\n", 100)[:100])
+                    if not tally.first:
+                        night.say(path, "no line that a time stamp begins: is it the right log, "
+                                  "and as text?")
                 yield block, tally
                 if progress and number % 16 == 0:
                     to_stderr(b"\r\x1b[K%s: %d of %d MB" % (
                         visible(path).encode(), os.lseek(log.fileno(), 0, os.SEEK_CUR) >> 20,
                         about.st_size >> 20))
         finally:
+            tally.last = first_stamp(stamp, reversed(block.rsplit(b"\n", 100)))
+            tally.changed = about.st_mtime if stat.S_ISREG(about.st_mode) else 0
             if progress:
                 to_stderr(b"\r\x1b[K")
     # the last two are the unpackers' own, where open_log() has imported them
@@ -295,7 +300,7 @@ def update(options, night, found):
         fill(new, table, about)
         if options.careful and not options.no_pf:
             pf_replace(options, night, temporary)
-        rename(options, night, temporary, target)
+        rename(options, night, new, temporary, target, about)
         if about is None:
             night.say(options.etcfile, "was not there and has been made")
     if not options.careful and not options.no_pf:
@@ -348,9 +353,10 @@ def old_file(path):
         return file.read().split(b"\n"), about
 
 
-# digits and dots that are not one to four numbers up to 255: pf would refuse the whole ruleset
-UNLOADABLE = re.compile(rb"^(?!(?:%s\.){0,3}%s$)[0-9.]+$" % (
-    (rb"0*(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])",) * 2), re.MULTILINE)
+# digits and dots that are not four numbers up to 255: pfctl asks DNS for them, and then refuses the
+# whole ruleset; FreeBSD's reads leading zeros as octal
+UNLOADABLE = re.compile(rb"^(?!(?:%s\.){3}%s$)[0-9.]+$" % (
+    (rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])",) * 2), re.MULTILINE)
 NOT_LOADED, ALLOWED = "pf could not load it", "allowed"
 
 
@@ -403,10 +409,12 @@ def careful_attackers(options, night):
     court = Court(options, days)
     seen = set()
     for path in options.maillog + options.authlog:
+        done = len(night.tallies)
         for name, log in generations(path, days.first, night, seen):
             court.begin()
             for block, tally in read_log(options, night, name, ANY_STAMP, log):
                 court.hear(block, tally)
+        doubt(night, path, days, night.tallies[done:])
     return court.judge(night)
 
 
@@ -454,13 +462,33 @@ class Range:
         return second is not None and self.first <= second <= self.last
 
 
+def doubt(night, path, days, tallies):
+    """Say what the stamps of a log (path: str; tallies: its generations', oldest first) tell of it:
+    that it does not reach back to the beginning of the range, that its clock is another zone's.
+    """
+    if not tallies or not tallies[-1].last:
+        return
+    log = tallies[-1]
+    with contextlib.suppress(OSError):
+        if days.holds(tallies[0].first) and not tallies[1:] and not rotated(path, 0):
+            log.remark = "; no rotated log found: the hours before are not there"
+    with contextlib.suppress(ValueError, OverflowError):
+        apart = abs(log.changed - (iso_second(log.last) or time.mktime(time.strptime(
+            local_time(log.changed)[:5] + log.last.decode("latin-1"), "%Y-%b %d %H:%M:%S"))))
+        # a multiple of a quarter of an hour, give or take two minutes; zones end 14 hours from UTC
+        if (1680 <= apart <= 50520 and (apart + 120) % 900 <= 240
+                and not re.search(b"[Z+-]", log.last[19:])):  # an ISO stamp's own zone
+            night.say(path, "its last stamp is %s, and it was changed at %s: are the stamps of "
+                      "another time zone?" % (visible(log.last), local_time(log.changed)))
+
+
 def local_time(second):
     """An epoch second as "2018-04-08 12:00:00" (str)."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
 
 
 ISO_STAMP = (rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
-             rb"(?:[.,][0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?")
+             rb"(?:[.,][0-9]{1,9})?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?")
 ANY_STAMP = re.compile(SYSLOG_STAMP.pattern + b"|" + ISO_STAMP)
 
 
@@ -477,7 +505,8 @@ def iso_second(line):
         if not zone:
             return when.timestamp()
         if zone != b"Z":
-            when -= datetime.timedelta(hours=int(zone[:3]), minutes=int(zone[:1] + zone[-2:]))
+            when -= datetime.timedelta(hours=int(zone[:3]), minutes=int(
+                zone[:1] + (zone[3:].strip(b":") or b"0")))
         return when.replace(tzinfo=datetime.timezone.utc).timestamp()
     except (AttributeError, ValueError, OverflowError, OSError):
         return None
@@ -485,23 +514,24 @@ def iso_second(line):
 
 def generations(path, since, night, seen):
     """Yield a log (str) and, before it, oldest first, the rotated ones that may hold a line since
-    an epoch second: (name, open file). None stands for a file that could not be opened yet. All
-    are opened before the first is read: what is rotated meanwhile is still read.
+    an epoch second: (name, open file). None stands for a file that could not be opened yet. The
+    youngest are opened before the first is read: what is rotated meanwhile is still read.
 
     seen: {(device, inode)} of the files that need not be read again, which it extends.
     """
-    logs, older = [(path, *try_open(path))], []
+    logs, older = [(path, try_open(path))], []
     try:
         older = rotated(path, since)
     except OSError as error:
-        if logs[0][1]:
+        if logs[0][1][0]:
             night.complain(os.path.dirname(path) or ".", error)
     for name in older:
-        if name.endswith((".zst", ".Z")):
+        if PACKED.search(name):
             night.complain(name, "cannot be unpacked: it is not read")
         else:
-            logs.append((name, *try_open(name)))
-    for name, log, inode in reversed(logs):
+            logs.append((name, try_open(name) if len(logs) < HELD else None))
+    for name, opened in reversed(logs):
+        log, inode = opened or try_open(name)
         if inode in seen:
             log.close()
             continue
@@ -510,22 +540,29 @@ def generations(path, since, night, seen):
         yield name, log
 
 
+HELD = 10  # files of one log that are open at a time
+PACKED = re.compile(r"\.(?:zst|Z|lz4|lzo|lz|lzma|br|zip|7z)\Z")
+
+
 def rotated(path, since):
     """What newsyslog(8) or logrotate made of a log (str), where the mtime lets it hold a line since
-    an epoch second: names, newest first. Raises OSError.
+    an epoch second: names, newest first; of a link, beside its target, too. maillog.0.gz,
+    maillog-20180409, mail.1.log (of mail.log) and the like. Raises OSError.
     """
-    folder, base = os.path.split(path)
-    ending = r"[.-]([0-9][0-9TZ-]*)(?:\.gz|\.bz2|\.xz|\.zst|\.Z)?"
-    found = {}  # {number or date: (mtime, name)}
-    # while maillog.0.gz is being written, maillog.0 is still there and sorts first
-    for name in sorted(os.listdir(folder or ".")) if path != "-" else []:
-        match = re.fullmatch(re.escape(base) + ending, name)
-        if match and match.group(1) not in found:
-            with contextlib.suppress(OSError):  # renamed just now
-                name = os.path.join(folder, name)
-                mtime = os.stat(name).st_mtime
-                if mtime >= since - 3600:
-                    found[match.group(1)] = mtime, name
+    found = {}  # {(folder, name, not packed): (mtime, path)}
+    for place in [path] + [os.path.realpath(path)] * os.path.islink(path):
+        folder, base = os.path.split(place)
+        parts = *map(re.escape, os.path.splitext(base)), "[.-][0-9][0-9TZ:_+-]*", PACKED.pattern
+        names = re.compile("({0}{1}{2}|{0}{2}{1})(?:[.](?:gz|bz2|xz)|{3})?".format(*parts))
+        # while maillog.0.gz is being written, maillog.0 is still there and sorts first
+        for name in sorted(os.listdir(folder or ".")) if path != "-" else []:
+            match = names.fullmatch(name)
+            if match:
+                with contextlib.suppress(OSError):  # renamed just now
+                    name = os.path.join(folder, name)
+                    mtime = os.stat(name).st_mtime
+                    if mtime >= since - 3600:
+                        found.setdefault((folder, match.group(1)), (mtime, name))
     return [name for _, name in sorted(found.values(), reverse=True)]
 
 
@@ -1431,10 +1468,24 @@ class Night:
 
 
 class Tally:
-    """How many lines of a log (path: str) were read, suspicious, and of these in range."""
+    """How many lines of a log (path: str) were read, suspicious, and of these in range. first,
+    last: its stamps (bytes); changed: its mtime; remark: what the report says of it (str).
+    """
 
     def __init__(self, path):
         self.path, self.read, self.suspicious, self.in_range = path, 0, 0, 0
+        self.first, self.last, self.changed, self.remark = b"", b"", 0, ""
+
+    def row(self):
+        """What the report tells of the log (str)."""
+        stamps = "\n    %s to %s" % (visible(self.first), visible(self.last)) if self.first else ""
+        return "%-40s%13d%13d%13d%s%s" % (visible(self.path), self.read, self.suspicious,
+                                          self.in_range, stamps, self.remark)
+
+
+def first_stamp(stamp, lines):
+    """The first stamp (compiled pattern) that one of the lines (iterable) begins with, or b""."""
+    return next((match.group() for match in map(stamp.match, lines) if match), b"")
 
 
 # The command line
@@ -1560,7 +1611,7 @@ def parse(args):
 # Other programs, and what they and this one say
 
 def pfctl(*args, text=b""):
-    """Run pfctl(8) from PATH. Returns what it prints; OSError with its own words if it fails."""
+    """Run pfctl(8). Returns what it prints; OSError with its own words if it fails."""
     return command(("pfctl",) + args, text)
 
 
@@ -1569,9 +1620,10 @@ def command(args, text=b""):
     raises OSError, with its own words if it fails, also if it takes longer than PATIENCE.
     """
     import subprocess
+    path = (os.environ.get("PATH") or "/usr/bin:/bin") + ":" + SBIN
     try:
         done = subprocess.run(args, input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              timeout=PATIENCE)
+                              timeout=PATIENCE, env=dict(os.environ, PATH=path))
         if not done.returncode:
             return done.stdout
         words = (visible(done.stderr.replace(b"\n", b"; ").rstrip(b"; "))
@@ -1690,8 +1742,8 @@ def write(fd, lines):
 
 
 def fill(fd, lines, about):
-    """Write a new table (list of bytes) to its file, open as fd, with the old one's owner and mode
-    (about: os.stat_result, or None where there was none), and have it on disk. Raises OSError.
+    """Write a new table (list of bytes) to its file, open as fd, with the old one's owner (about:
+    os.stat_result, or None where there was none), and have it on disk. Raises OSError.
     """
     write(fd, lines)
     if about:
@@ -1699,26 +1751,26 @@ def fill(fd, lines, about):
             os.fchown(fd, about.st_uid, about.st_gid)
         except PermissionError as error:
             raise OSError(error.errno, "cannot keep its owner and group: " + error.strerror)
-        mode = stat.S_IMODE(about.st_mode)
-    else:
-        umask = os.umask(0)
-        os.umask(umask)
-        mode = 0o644 & ~umask
-    os.fchmod(fd, mode)  # after fchown, which takes setuid bits away
     os.fsync(fd)
 
 
-def rename(options, night, temporary, target):
-    """Let the temporary file (str) take the table file's (str) place, and have that on disk; what
-    cannot be synced is reported. Raises OSError if it cannot be renamed.
+def rename(options, night, fd, temporary, target, about):
+    """Let the temporary file (str), open as fd, take the table file's (str) place and mode (about:
+    as for fill()), and have that on disk; what of the latter fails is reported. Raises OSError if
+    it cannot be renamed.
     """
+    umask = os.umask(0)
+    os.umask(umask)
     os.rename(temporary, target)
     try:
+        # not before: until here the file is the lock, and whoever can open it can hold it
+        os.fchmod(fd, stat.S_IMODE(about.st_mode) if about else 0o644 & ~umask)
+        os.fsync(fd)
         folder = os.open(os.path.dirname(target), os.O_RDONLY)
         os.fsync(folder)
         os.close(folder)
     except OSError as error:
-        night.complain(options.etcfile, "written, but not synced to the disk: " + error.strerror)
+        night.complain(options.etcfile, "written, but mode or sync failed: " + error.strerror)
 
 
 # The allow list
@@ -1759,7 +1811,7 @@ def is_allowed(entry, allowed):
 
 
 def network(text):
-    """An address or network (bytes), short forms as pf knows them (10.1 is 10.1.0.0/16).
+    """An address or network (bytes), short forms too (10.1 is 10.1.0.0/16).
 
     Returns its first and its last address, each as (4 or 6, int), or None.
     """
@@ -1794,19 +1846,19 @@ MANY = 25000  # entries, from which on pf is asked how many it can hold
 
 def dated(options, night, entries, found):
     """--expire: give each plain address, or IPv6 network as long as --mask6, the day on which it
-    was last named and why, and drop the dated ones whose day is too long ago.
+    was last named and why, and drop the dated ones whose day is too long ago; none, and say so, if
+    even the newest is, for the clock may be wrong. A day to come counts as today.
 
-    entries: set of bytes; found: {address: Verdict}. Any other line is the admin's and stays as it is;
-    an address that has such a line, or a dated one, gets no second one. Returns the new entries
+    entries: set of bytes; found: {address: Verdict}. Any other line is the admin's and stays as it
+    is; an address that has such a line, or a dated one, gets no second one. Returns the new entries
     (set of bytes); those dropped are noted in the night.
     """
     import datetime
     day = datetime.date.fromtimestamp(options.now)
-    today = str(day).encode()
-    oldest = str(day - datetime.timedelta(options.expire)).encode()
+    today, oldest = [str(day - datetime.timedelta(days)).encode() for days in (0, options.expire)]
     # kept: at first the admin's lines; dates: {network: (3, 2 or 1, day, line)}; in_pf: {network or
     # name: an entry that pf alone holds}
-    kept, dates, old, in_pf = set(), {}, set(night.old), {}
+    kept, dates, old, in_pf, newest = set(), {}, set(night.old), {}, b""
     for entry in entries:
         match = DATED.fullmatch(entry)
         address = match.group(1) if match else entry.strip()
@@ -1821,7 +1873,8 @@ def dated(options, night, entries, found):
             continue
         # of several lines for one address the highest counts: 3 found now, 2 dated, 1 bare
         if match:
-            row = 2, match.group(2), entry
+            date = min(match.group(2), today)
+            row, newest = (2, date, entry.replace(match.group(2), date, 1)), max(newest, date)
         elif entry in found:
             row = 3, today, b"%s # %s %s" % (address, today, found[entry].why.encode())
         else:
@@ -1831,13 +1884,13 @@ def dated(options, night, entries, found):
     by_hand = {network(word) or word for entry in kept for word in address_of(entry).split()}
     kept.update(entry for block, entry in in_pf.items()
                 if block not in by_hand and block not in dates)
+    if b"" < newest < oldest:
+        night.complain(options.etcfile, "nothing expires, for the newest date in it is %s: is the "
+                       "clock wrong?" % newest.decode())
+        oldest = b""
     for block, (_, date, line) in dates.items():
-        if block in by_hand:
-            continue
-        if date < oldest:
-            night.expired.append(line)
-        else:
-            kept.add(line)
+        if block not in by_hand:
+            (night.expired.append if date < oldest else kept.add)(line)
     return kept
 
 
@@ -1925,7 +1978,7 @@ def forgive(options, night):
                 night.complain(options.etcfile, "nothing of it is there")
             if in_file and not dry:
                 fill(new, [entry for entry in old if entry and not lies_in(entry)], about)
-                rename(options, night, temporary, target)
+                rename(options, night, new, temporary, target, about)
             if in_pf and not dry:
                 try:
                     pfctl("-t", options.table, "-T", "delete", "-f", "-",
@@ -1975,6 +2028,12 @@ def tell(options, night, found, table):
     """Report on stderr (--verbose), and by mail (--mail) if there is something new. found:
     {address: Verdict}; table: list of bytes, or None if it could not be written.
     """
+    try:
+        if (options.verbose and night.pf == "pf has it"
+                and b"<%s>" % os.fsencode(options.table) not in pfctl("-sr")):
+            night.pf += ", but no rule that pfctl -sr shows names the table: who is blocked?"
+    except OSError as error:
+        night.complain("pfctl", error)
     before = set(map(address_of, night.old or ()))
     added = [entry for entry in table or () if address_of(entry) not in before]
     text = report(night, found, added, night.old if table is None else table)
@@ -1989,10 +2048,8 @@ def tell(options, night, found, table):
             "From: root", "To: " + options.mail, "Subject: " + subject,
             "Date: " + time.strftime("%a, %d %b %Y %H:%M:%S %z"),
             "Auto-Submitted: auto-generated", "", text))
-        import shutil
         try:
-            command((shutil.which("sendmail") or "/usr/sbin/sendmail", "-oi", options.mail),
-                    letter.encode())
+            command(("sendmail", "-oi", options.mail), letter.encode())
         except OSError as error:
             night.complain("sendmail", error)
 
@@ -2017,9 +2074,11 @@ def report(night, found, added, table):
                                            ("deliveries", verdict.delivered)) if pair[1]
         ), night.lines.get((entry, verdict.rule), b"")
 
-    def section(heading, lines):
+    def section(heading, lines, most=50):
         if lines:
-            rows.extend(["", heading] + lines)
+            rows.extend([""] + [heading] * bool(heading) + lines[:most])
+        if lines[most:]:
+            rows.append("and %d more" % len(lines[most:]))
 
     held = set(map(address_of, table or ())) - {b""}
     rows = ["logcheck on %s: %d added, %d expired, %d let off, %s in the table; %s" % (
@@ -2027,8 +2086,7 @@ def report(night, found, added, table):
         "?" if table is None else "{:,}".format(len(held)), night.pf),
         "range: %s to %s" % night.range]
     section("%-40s%13s%13s%13s" % ("log", "lines", "suspicious", "in range"), [
-        "%-40s%13d%13d%13d" % (visible(tally.path), tally.read, tally.suspicious, tally.in_range)
-        for tally in night.tallies])
+        tally.row() for tally in night.tallies])
     new = []
     for entry, hits, why, line in most_first(map(finding, map(address_of, added)))[:50]:
         new.append("%-32s%8s  %s" % (visible(entry[:200]), hits or "-", why))
@@ -2036,7 +2094,8 @@ def report(night, found, added, table):
             new.append("    " + visible(PASSWORD.sub(rb"\1(...)", line)[:400]))
     if added[50:]:
         new.append("and %d more" % len(added[50:]))
-    section("new" + " " * 29 + "%8s  why" % ("hits" if night.findings else "attempts"), new)
+    section("new" + " " * 29 + "%8s  why" % ("hits" if night.findings else "attempts"), new,
+            len(new))
     section("let off" + " " * 25 + "attempts  logins  deliveries", [
         "%-32s%8d%8d%12d%s%s" % (address.decode(), attempts, verdict.logins, verdict.delivered,
                                  "" if verdict.logins or verdict.delivered else "  we put it off",
@@ -2051,8 +2110,7 @@ def report(night, found, added, table):
                          "; it was in the table" if entry in before else "")
         for entry in sorted(night.left_out, key=sort_key)] + [
         "%-32s  expired" % visible(entry[:200]) for entry in sorted(night.expired, key=sort_key)])
-    if night.errors:
-        rows += [""] + night.errors
+    section("", night.errors)
     # no line that a mailer cuts, or takes for an end or a beginning
     return "\n".join(re.sub(r"^(?=\.|From )", " ", row[:990]) for row in rows + [""])
 

@@ -81,7 +81,8 @@ SCENES = {
     "a dying disk": Scene(always="fsync:error=EIO"),
     # pf takes the new table before it gets its name
     "a careful night with pf": Scene("-c", "-x", "30", pf=True,
-                                     before=table(OLD) + b"192.0.2.9 # 2017-12-31 authlog\n"),
+                                     before=table(OLD)[:-1] + b" # 2018-04-08 authlog\n"
+                                     b"192.0.2.9 # 2017-12-31 authlog\n"),
     "somebody is forgiven": Scene("--forgive", "192.0.2.200", "--forgive", "192.0.2.78", pf=True,
                                   after=(table(OLD[:2]), {PF[0]})),
 }

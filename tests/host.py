@@ -330,8 +330,9 @@ def without_unloadable(table):
     """
     def loadable(entry):
         parts = entry.split(b".")
-        return entry.strip(b"0123456789.") or len(parts) <= 4 and all(
-            part and len(part.lstrip(b"0")) <= 3 and int(part) <= 255 for part in parts)
+        return entry.strip(b"0123456789.") or len(parts) == 4 and all(
+            part and len(part) <= 3 and int(part) <= 255 and str(int(part)).encode() == part
+            for part in parts)
     return b"".join(line + b"\n" for line in table.split(b"\n")[:-1] if loadable(line))
 
 

@@ -277,7 +277,25 @@ def test_names_of_rotated_logs(host, suffix):
     assert err == "logcheck: %s: No such file or directory\n" % host.path("authlog")
 
 
-@pytest.mark.parametrize("suffix", [".0.zst", ".1.Z"])
+@pytest.mark.parametrize("name", [
+    "mail.1.log", "mail.1.log.gz", "mail.20261205.log", "mail-20261205.log.xz", "mail.log.1.gz",
+    "mail.log-20261205_0600", "mail.log.2026-12-05T10:00:00", "mail.log-2026-12-05T10:00:00+01:00"])
+@pytest.mark.parametrize("linked", (False, True))
+def test_other_names_of_rotated_logs(host, name, linked):
+    """Of logrotate's "extension .log", with other dates, beside the target of a link."""
+    os.mkdir(host.path("target"))
+    if linked:
+        os.symlink("target/mail.log", host.path("link"))
+    with OPENERS.get(os.path.splitext(name)[1], open)(host.path("target/" + name), "wb") as file:
+        file.write(INVALID % b"192.0.2.7")
+    host.write("target/mail.log", INVALID % b"192.0.2.8")
+    for other in ("mail.log.bak", "mail.1.log.bak", "mailx.1.log", "mail.1.logx", "mail.x.log"):
+        host.write("target/" + other, INVALID % b"192.0.2.9")
+    path = host.path("link" if linked else "target/mail.log")
+    assert careful(host, "-a", path) == ["192.0.2.7", "192.0.2.8"]
+
+
+@pytest.mark.parametrize("suffix", [".0.zst", ".1.Z", ".1.lz4", "-20261205.lzo"])
 def test_rotated_log_that_cannot_be_unpacked_is_said(host, suffix):
     host.write("authlog", INVALID % b"192.0.2.7")
     host.write("authlog" + suffix, b"(packed)")
@@ -304,6 +322,42 @@ def test_folder_that_cannot_be_listed(host):
     host.write("authlog", INVALID % b"192.0.2.7")
     assert host.run("-cn", "-m", "-", prepare=prepare) == (
         1, b"192.0.2.7\n", "logcheck: %s: Not a directory\n" % host.folder)
+
+
+@pytest.mark.parametrize("first, rotated, said", [
+    (b"Apr  7 23:30:01", None, True), (b"2018-04-08T01:00:01+01:00", None, True),
+    (b"Apr  7 23:29:59", None, False), (b"Apr  7 12:00:00", None, False),
+    (b"Dec 31 12:00:00", None, False), (b"Apr  8 12:00:00", ".0.gz", False),
+    (b"Apr  8 12:00:00", ".1.zst", False), (b"", None, False)])
+def test_report_says_that_hours_are_not_there(host, first, rotated, said):
+    """Where the log begins later than the range, and none that was rotated is found."""
+    host.write("authlog", first and first + INVALID[len(STAMP):] % b"192.0.2.7"
+               + INVALID % b"192.0.2.8")
+    if rotated:  # before the range: nothing was logged in between
+        host.write("authlog" + rotated, b"")
+        os.utime(host.path("authlog" + rotated), (NOW - 99 * 3600,) * 2)
+    err = host.run("-cnv", "--no-pf").stderr
+    assert ("no rotated log found: the hours before are not there\n" in err) == said
+    stamps = "\n    %s to Apr  8 12:00:00" % first.decode() if first else "\n"
+    assert re.search("authlog +[0-9]+ +[0-9]+ +[0-9]+" + re.escape(stamps), err)
+
+
+@pytest.mark.parametrize("minutes, last, said", [
+    (540, STAMP, True), (-300, STAMP, True), (32, STAMP, True), (28, STAMP, True),
+    (345, STAMP, True), (841, STAMP, True), (540, b"2018-04-08T12:00:00", True),
+    (0, STAMP, False), (15, STAMP, False), (27, STAMP, False), (33, STAMP, False),
+    (550, STAMP, False), (855, STAMP, False), (540, b"2018-04-08T12:00:00Z", False),
+    (540, b"2018-04-08T12:00:00.1+00:00", False), (540, b"2018-04-08 12:00:00-00", False)])
+def test_clock_of_another_zone_is_said(host, minutes, last, said):
+    """A log's last stamp, and the time of its last change."""
+    host.write("authlog", INVALID % b"192.0.2.7" + last + b" mail cron[1]: x\n")
+    host.write("authlog.0", INVALID % b"192.0.2.8")
+    changed = NOW - 48600 + minutes * 60  # 12:00 is 13 and a half hours before
+    os.utime(host.path("authlog"), (changed,) * 2)
+    assert host.run("-cn", "--no-pf") == (0, b"192.0.2.7\n192.0.2.8\n", (
+        "logcheck: %s: its last stamp is %s, and it was changed at %s: are the stamps of "
+        "another time zone?\n" % (host.path("authlog"), last.decode(),
+                                  logcheck.local_time(changed))) * said)
 
 
 def test_log_being_compressed_is_read_once(host):
@@ -370,6 +424,14 @@ def test_more_logs_than_files_may_be_open(host):
     assert careful(host, *options, process=True, prepare=lambda: resource.setrlimit(
         resource.RLIMIT_NOFILE, (128, 128))) == ["198.51.%d.%d" % (third, number) for third in
                                                  (100, 101) for number in range(120)]
+
+
+def test_more_generations_than_files_may_be_open(host):
+    for number in range(140):
+        host.write("authlog.%d" % number, INVALID % (b"198.51.100.%d" % number))
+        os.utime(host.path("authlog.%d" % number), (NOW - number,) * 2)
+    assert careful(host, process=True, prepare=lambda: resource.setrlimit(
+        resource.RLIMIT_NOFILE, (128, 128))) == ["198.51.100.%d" % n for n in range(140)]
 
 
 @pytest.mark.parametrize("short", range(-2, 3))

@@ -96,8 +96,8 @@ def test_each_call_on_our_files(tmp_path, scene_name, kind):
 
 
 def test_new_table_is_on_disk_before_it_is_in_place(host):
-    # no kill shows what a power cut would: the order of the calls must. fchown takes setuid bits
-    # away, so fchmod comes after it
+    # no kill shows what a power cut would: the order of the calls must. Whoever can open the file
+    # before the rename can hold its lock, so fchmod comes after it
     seen = []
 
     def see(name, path):
@@ -106,8 +106,8 @@ def test_new_table_is_on_disk_before_it_is_in_place(host):
             host.write("../calls", "".join(seen).encode())
     check(host, host.run(prepare=lambda: watch(host.folder, see)))
     assert [call for call, _ in itertools.groupby(host.read("../calls").decode().split("\n"))] == [
-        "write " + TEMPORARY, "fchown " + TEMPORARY, "fchmod " + TEMPORARY, "fsync " + TEMPORARY,
-        "rename " + TEMPORARY, "fsync " + os.path.basename(host.folder), ""]
+        "write " + TEMPORARY, "fchown " + TEMPORARY, "fsync " + TEMPORARY, "rename " + TEMPORARY,
+        "fchmod " + TEMPORARY, "fsync " + TEMPORARY, "fsync " + os.path.basename(host.folder), ""]
 
 
 @pytest.mark.parametrize("moment", ("leftover", "new", "failed"))
@@ -193,6 +193,21 @@ def test_no_permission(host, name, mode):
 
 
 # 3. Rivals.
+
+@pytest.mark.skipif(not ROOT, reason="needs another user")
+@pytest.mark.parametrize("call", ("fsync", "rename"))
+def test_another_user_cannot_hold_the_lock(host, call):
+    """Neither while a run works on a table that all may read, nor when it was killed there."""
+    path = host.path(TEMPORARY)
+    begun = stopped(host.begin(prepare=lambda: when(host, call, path, stop)))
+    opened = subprocess.call(["cat", path], preexec_fn=lambda: os.setuid(STRANGER),
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    os.kill(begun.pid, signal.SIGKILL)
+    begun.end()
+    assert opened == 1
+    check(host, host.run())
+    assert stat.S_IMODE(os.stat(host.path("bruteforce")).st_mode) == 0o644
+
 
 @pytest.mark.parametrize("exists", (True, False))
 def test_rivals_lose_nothing(host, exists):

@@ -55,8 +55,9 @@ def test_success_is_silent(host, version):
 
 
 BAD = (b"999.1.1.1", b"9.9.9.91.1.1.1", b"10..1.1", b".", b"1.2.3.256", b"1.2.3.4.", b"256",
-       b"1.2.3.4.5", b"0000256.1", b"1.2.3.260", b"300.1.1.1")
-GOOD = (b"10.1", b"010.0.0.0015", b"0", b"255", b"255.255.255.255", b"249.1.1.1", b"000000.1.1.1",
+       b"1.2.3.4.5", b"1.2.3.260", b"300.1.1.1", b"10.1", b"010.0.0.1", b"0", b"10.1.2",
+       b"1.1.1.00", b"089.1.1.1")
+GOOD = (b"10.1/16", b"0.0.0.0", b"255.255.255.255", b"249.1.1.1", b"99.100.109.0",
         b"10.0.0.0/8", b"!999.1.1.1", b"999.1.1.1 # x")
 
 
@@ -86,9 +87,9 @@ def test_long_lines_and_numbers(host):
     huge = b"9" * 100000
     host.write("authlog", STAMP + b" m sshd[1]: " + b"x" * 5000 + b"root" * 5000000 + b"\n"
                + b"x" * 30000000 + b" root 192.0.2.9\n" + ATTACK % b"192.0.2.1")
-    host.write("bruteforce", b"-" + huge + b"a\n" + huge + b"a\n1" + huge + b"a\n5\n" + OLD)
+    host.write("bruteforce", b"-" + huge + b"a\n" + huge + b"a\n1" + huge + b"a\n5a\n" + OLD)
     assert host.run() == (0, b"", "")
-    assert host.read() == b"-" + huge + b"a\n5\n" + TABLE + huge + b"a\n1" + huge + b"a\n"
+    assert host.read() == b"-" + huge + b"a\n5a\n" + TABLE + huge + b"a\n1" + huge + b"a\n"
 
 
 @pytest.mark.parametrize("now, start, end, behind", [
@@ -174,7 +175,8 @@ def test_pfctl_that_does_not_work(host, text, said, mode):
     os.mkdir(host.path("bin"))
     if text is not None:
         host.write("bin/pfctl", text, 0o644 if said == "Permission denied" else 0o755)
-    code, out, err = host.run("-v", *mode, PATH=host.path("bin") + ":/usr/bin:/bin")
+    code, out, err = host.run("-v", *mode, PATH=host.path("bin") + ":/usr/bin:/bin",
+                              edit={"SBIN": "/nowhere"})
     errors, first = err.split("logcheck on ")
     assert (code, out) == (1, b"") and err.startswith("logcheck: pfctl: " + said)
     assert errors.count("\n") <= 2 and "\x1b" not in err
@@ -387,14 +389,13 @@ def test_sendmail_fails(host, script, said):
     assert host.read() == TABLE and host.pf_calls() == RELOADED
 
 
-@pytest.mark.parametrize("folder, found", [(STANDINS, STANDINS + "/sendmail"),
-                                           ("/nowhere", "/usr/sbin/sendmail")])
-def test_where_sendmail_is_found(host, folder, found):
-    """On PATH, or else in its usual place."""
-    def command(args, _):
-        raise OSError(0, args[0])
-    assert host.run("--no-pf", "--mail", "root", edit={"command": command}, PATH=folder) == (
-        1, b"", "logcheck: sendmail: %s\n" % found)
+@pytest.mark.parametrize("path", ["/usr/bin:/bin", "", None])
+def test_programs_that_cron_has_not_on_its_path(host, mode, path):
+    """pfctl and sendmail in /sbin and /usr/sbin; never in the current folder."""
+    host.write("pfctl", b"#!/bin/sh\nexit 9\n", 0o755)
+    assert host.run("--mail", "root", *mode, PATH=path, edit={"SBIN": "/x:" + STANDINS}) == (
+        0, b"", "")
+    assert (host.read(), len(host.pf_calls()), len(host.letters())) == (TABLE, 2, 1)
 
 
 # -v
@@ -442,7 +443,7 @@ def test_report_of_nothing_new(host, mode):
     host.run(*mode)
     said = host.run("-v", *mode).stderr
     assert ": 0 added, 0 expired, 0 let off, 4 in the table; pf has it\n" in said
-    assert said.count("\n") == 6
+    assert said.count("\n") == 8
 
 
 def test_report_tells_who_is_let_off_and_stays_in_the_table(small):
@@ -481,12 +482,39 @@ def test_report_names_50_entries_and_each_ones_first_line(host):
     assert "for root from 192.0.2.59" in said and "SECOND" not in said
 
 
+def test_each_list_of_the_report_ends(host):
+    for n in range(60):
+        host.write("authlog.%d" % n, STAMP + b" mail sshd[1]: x\n")
+    host.write("authlog", b"".join((ATTACK % b"203.0.113.%d" % n).replace(b"Failed", verb)
+                                   for n in range(70) for verb in (b"Failed", b"Accepted")))
+    host.write("bruteforce", b"".join(b"192.0.2.%d\n198.51.100.%d # 2018-01-01 x\n" % (n, n)
+                                      for n in range(80)) + b"10.0.0.1 # 2018-04-08 x\n")
+    host.write("allow", b"192.0.2.0/24\n")
+    said = host.run("-cv", "-x", "9", "-w", host.path("allow")).stderr
+    # of 62 logs, of 70 that are let off, of 80 that are allowed and 80 that expire
+    assert re.findall(r"(?m)^and (\d+) more$", said) == ["12", "20", "110"]
+    host.write("bruteforce", b"".join(b"%d\n" % n for n in range(80)))
+    assert "\n\nbruteforce: left out: 0, pf" in report(host, "-v")
+
+
+@pytest.mark.parametrize("table, more", [
+    ("bruteforce", "\n"), ("other", ", but no rule that pfctl -sr shows names the table: ")])
+def test_report_tells_that_no_rule_names_the_table(host, mode, table, more):
+    done = host.run("-v", *mode, PF_RULES=table)
+    assert done.returncode == 0 and "4 in the table; pf has it" + more in done.stderr
+    assert host.pf_calls()[2:] == ["-sr"]
+    host.run("-vn", "--mail", "root", *mode)  # nothing is loaded, nothing asked
+    host.run("--mail", "root", *mode)
+    assert host.pf_calls().count("-sr") == 1
+    assert "pfctl: -sr: " in host.run("-v", *mode, PF_FAIL="rules").stderr
+
+
 def test_report_is_the_same_twice(small, mode):
     small.write("authlog", b"".join(ATTACK % b"192.0.%d.%d" % (n % 3, n % 251)
                                     for n in range(2000, 0, -7)))
     small.write("bruteforce", b"".join(b"%d.1.1.1\n" % n for n in range(250, 400)))
     reports = {report(small, "-nv", *mode, process=True, PYTHONHASHSEED=seed) for seed in "012"}
-    assert len(reports) == 1 and reports.pop().count("could not load it") == 144 + 20 * 2
+    assert len(reports) == 1 and reports.pop().count("could not load it") == 49 + 20 * 2
 
 
 # A terminal

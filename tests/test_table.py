@@ -50,6 +50,30 @@ def test_expire(host, mode):
         assert host.pf() == {b"192.0.2.%d" % n for n in (1, 2, 3, 5, 6, 7)} | {b"2001:db8::1"}
 
 
+def test_days_to_come_count_as_today(host, mode):
+    text = b"192.0.2.1 # %s x # 2099-01-01\n192.0.2.2 # %s y\n192.0.2.3 # 2018-04-09 z\n"
+    host.write("bruteforce", text % (b"2099-01-01", b"2018-19-39"))
+    assert host.run("-x", "9", *mode) == (0, b"", "")
+    assert host.read() == text % (b"2018-04-09", b"2018-04-09")
+
+
+def test_a_wrong_clock_empties_no_table(host, mode):
+    """The newest date in the table is more than --expire's days before the run."""
+    before = b"192.0.2.1 # 2018-03-01 x\n192.0.2.2 # 2018-04-09 y\n"
+    host.write("bruteforce", before)
+    for now, days, late in (("4070908800", "9", True), (NOW + 10 * DAY, "9", True),
+                            (NOW + 9 * DAY, "9", False)):
+        host.now = now
+        code, _, err = host.run("-x", days, *mode)
+        assert (code, host.read()) == (late, before[not late and 25:])
+        assert ("newest date in it is 2018-04-09: is the clock wrong?" in err) == late
+    # a host that slept: what the run finds carries the new day, and the next one goes on
+    host.now = NOW + 30 * DAY
+    host.write("authlog", auth(b"192.0.2.3", host.now))
+    codes = [host.run("-x", "9", *mode)[0], host.run("-x", "9", *mode)[0]]
+    assert codes == [1, 0] and [line[:9] for line in host.read().splitlines()] == [b"192.0.2.3"]
+
+
 def test_networks_of_ipv6_expire(host):
     for day, name in ((0, b"2001:db8::1"), (9, b"2001:db8::2"), (18, b"192.0.2.1"),
                       (20, b"192.0.2.1")):
@@ -62,7 +86,7 @@ def test_networks_of_ipv6_expire(host):
 
 
 def test_what_pf_shows_of_the_files_own_lines_is_no_second_entry(host, mode):
-    lines = (b"!192.0.2.9 # not him\n10.1 # a short form\n198.51.100.0/24 # a trial\n"
+    lines = (b"!192.0.2.9 # not him\n10.1/16 # a short form\n198.51.100.0/24 # a trial\n"
              b"192.0.2.6 192.0.2.7 # both\n"
              b"2001:db8:5::/56 # 2018-04-01 sshd: unknown user\n")
     host.write("bruteforce", lines)
@@ -72,6 +96,7 @@ def test_what_pf_shows_of_the_files_own_lines_is_no_second_entry(host, mode):
     assert set(host.read().splitlines()) == set(lines.splitlines()) | {
         b"203.0.113.0/24", b"2001:db8:6::/56"}
     host.now += 40 * DAY  # written when --mask6 was 56
+    host.write("bruteforce", host.read() + b"192.0.2.1 # 2018-05-18 x\n")
     assert host.run("-x", "30", *mode)[0] == 0
     assert b"2001:db8:5::/56" not in host.read() and b"2001:db8:5::/56" not in host.pf()
 
@@ -151,7 +176,7 @@ LIMITS = [
      "a reload needs room for 50110 entries and pf has 25105: set limit table-entries 200000 "),
     # most of it expires: the cure has room for what there was
     ((CAREFUL,), 66005, 26000, 40000, True, 10, 5, "set limit table-entries 300000 in pf.conf"),
-    ((CAREFUL,), 30000, 0, 30000, True, 2, 0, "pf can hold 30000 entries: 2 of the new ones are "),
+    ((CAREFUL,), 30000, 1, 29999, True, 2, 0, "pf can hold 30000 entries: 2 of the new ones are "),
     ((DEFAULT, CAREFUL), 50002, 25001, 0, True, 0, 0, ""),
     # it is not asked for a small table, and not to know it does not hold up the rest of the work
     ((DEFAULT, CAREFUL), None, 24990, 0, False, 10, 10, ""),
@@ -164,7 +189,8 @@ def test_limit(host, mode, limit, old, expire, in_pf, new, kept, said):
     old = [b"10.%d.%d.%d" % (n >> 16, n >> 8 & 255, n & 255) for n in range(old)]
     gone = [b"10.9.%d.%d" % (n >> 8, n & 255) for n in range(expire)]
     new = [b"192.0.2.%d" % n for n in range(1, new + 1)]
-    host.write("bruteforce", b"".join(address + b"\n" for address in old)
+    host.write("bruteforce", b"".join(address + b"\n" for address in old).replace(
+        b"\n", b" # 2018-04-08 x\n", bool(expire))
                + b"".join(address + b" # 2018-01-01 x\n" for address in gone))
     if in_pf:
         host.pf_holds(*old + gone)
@@ -197,7 +223,8 @@ def test_first_line(host, mode, case, took, said):
     """Careful mode has pf replace its table before it writes the file, and loads no ruleset; the
     default mode has it load the ruleset afterwards.
     """
-    before = b"host.example\n192.0.2.3\n192.0.2.4 # 2017-01-01 old\n"
+    before = (b"host.example\n192.0.2.3 # 2018-04-09 in the table before\n"
+              b"192.0.2.4 # 2017-01-01 old\n")
     host.write("bruteforce", before)
     host.write("authlog", auth(b"192.0.2.1"))
     if mode:
@@ -249,12 +276,19 @@ def loaded(lines):
             for address in map(address_of, lines)} - {b""}
 
 
+def are_late(lines, oldest):
+    """Whether all dated lines, if there are any, are older than that day."""
+    return b"" < max([line[1] for line in lines if isinstance(line, tuple)], default=b"") < oldest
+
+
 def merged(lines, found, now, expire):
     """What the rules make of lines, pf's among them, and the addresses (set) found now."""
     if not expire:
         return lines | found
     today, oldest = (time.strftime("%Y-%m-%d", time.gmtime(now - days * DAY)).encode()
                      for days in (0, expire))
+    if are_late(lines, oldest):
+        oldest = b""
     made = {line for line in lines
             if not isinstance(line, tuple) and not re.match(rb"[0-9.]+\Z", line)}
     for address in set(map(address_of, lines | found)) - set(map(address_of, made)):
@@ -297,7 +331,8 @@ def test_random_nights(host, seed):
             expire = chance.choice((0, 5, 10))
             fails = chance.choice([None] * 6 + ["show", "replace" if careful else "load"])
             options += ["-x", str(expire)] if expire else []
-            failed = fails == "show" or fails and not dry
+            failed = fails == "show" or fails and not dry or expire and are_late(
+                file, time.strftime("%Y-%m-%d", time.gmtime(host.now - expire * DAY)).encode())
             file = merged(file if fails == "show" else file | pf, found, host.now, expire)
             if fails in (None, "show"):
                 pf = loaded(file)
