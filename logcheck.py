@@ -1234,7 +1234,8 @@ class Court:
         """
         case = self.cases.get(logged, ())
         if line and (len(self.lines) < LINES or (logged, rule) in self.lines):
-            if dict(case).get(rule, 0) < self.options.count:
+            enough = 1 if rule.what in ("SURE", "LEFT") else self.options.count
+            if dict(case).get(rule, 0) < enough:
                 self.lines[logged, rule] = line
         if isinstance(case, tuple):
             case = grown(case, rule, times) or dict(case)

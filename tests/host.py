@@ -45,6 +45,13 @@ MAIL = STAMP + b" mail postfix/smtpd[1]: disconnect from unknown[%s] auth=0/1\n"
 NIGHT = {"maillog": MAIL % b"203.0.113.1", "authlog": ATTACK % b"192.0.2.1",
          "bruteforce": b"192.0.2.200\n", "pf_table": b"   198.51.100.1\n"}
 TABLE = b"192.0.2.1\n192.0.2.200\n198.51.100.1\n203.0.113.1\n"
+
+
+def repeated(line, times):
+    """So many lines like one (bytes) of port 22, each from another port: no two are the same."""
+    return b"".join(line.replace(b"port 22", b"port 22%d" % n) for n in range(times))
+
+
 SHOWN, LOADED = "-t bruteforce -T show", "-f /etc/pf.conf"  # pf's calls in the default mode
 
 # what a run has ended with: exit code (int; minus a signal's number), bytes, and str

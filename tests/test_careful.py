@@ -17,20 +17,12 @@ import pytest
 import framing
 import nights
 from framing import Court, rule_lines, rows
-from host import HERE, NOW, STAMP, TOP, logcheck, set_zone
+from host import HERE, NOW, STAMP, TOP, logcheck, repeated, set_zone
 
 SEED, FRAMING_LINES = 20180228, 40000
 SIZE = 300000  # bytes of a long line
 INVALID = STAMP + b" mail sshd[1]: Invalid user x from %s port 22\n"
 FAILED = STAMP + b" mail sshd[1]: Failed password for bob from %s port 22 ssh2\n"
-
-
-def failed(times):
-    """Lines of so many wrong passwords of 192.0.2.7, from different ports."""
-    return b"".join((FAILED % b"192.0.2.7").replace(b"22", b"%d" % port, 1)
-                    for port in range(1, times + 1))
-
-
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 
 
@@ -361,8 +353,8 @@ def test_clock_of_another_zone_is_said(host, minutes, last, said):
 
 
 def test_log_being_compressed_is_read_once(host):
-    host.write("authlog.0", failed(4))
-    host.write("authlog.0.gz", gzip.compress(failed(4))[:-9])
+    host.write("authlog.0", repeated(FAILED % b"192.0.2.7", 4))
+    host.write("authlog.0.gz", gzip.compress(repeated(FAILED % b"192.0.2.7", 4))[:-9])
     assert careful(host) == []
     assert careful(host, "-k", "4") == ["192.0.2.7"]
 
@@ -404,13 +396,13 @@ def test_days(host, days, seen):
 
 
 def test_a_log_given_twice_counts_once(host):
-    host.write("authlog", failed(3))
+    host.write("authlog", repeated(FAILED % b"192.0.2.7", 3))
     host.write("authlog.0", b"")
     os.symlink("authlog", host.path("link"))
     for option in ("-m", "-a"):
         for name in ("authlog", "link"):
             assert careful(host, option, host.path(name), "-a", host.path("authlog")) == []
-    host.write("authlog.0", failed(3))
+    host.write("authlog.0", repeated(FAILED % b"192.0.2.7", 3))
     assert careful(host, "-a", host.path("authlog"), "-a", host.path("authlog.0"), "-k", "7") == []
     assert careful(host, "-k", "6") == ["192.0.2.7"]
 

@@ -20,7 +20,7 @@ import time
 import pytest
 
 from host import (ATTACK, HERE, LOADED, MAIL, SCRIPT, SHOWN, STAMP, STANDINS, TABLE, logcheck,
-                  pythons)
+                  pythons, repeated)
 
 PYTHONS = pythons()
 RELOADED = [SHOWN, LOADED]
@@ -408,10 +408,10 @@ def small(host):
     other, early, old = STAMP + b" mail cron[1]: nothing\n", b"Apr  8 02:00:00", b"Apr  8 01:00:00"
     host.write("maillog", (MAIL % b"203.0.113.7").replace(STAMP, old) + MAIL % b"203.0.113.1"
                + other)
-    host.write("authlog", (ATTACK % b"192.0.2.3").replace(STAMP, old) + (ATTACK % b"192.0.2.1") * 2
+    host.write("authlog", (ATTACK % b"192.0.2.3").replace(STAMP, old) + repeated(ATTACK % b"192.0.2.1", 2)
                + ATTACK.replace(b"root", b"bob") % b"192.0.2.2"
                + b"Apr  8 13:00:00 mail sshd[2]: Invalid user \x1b[2Jinvalid\0 from 192.0.2.9 port "
-               b"22\n" + b"".join((ATTACK % address).replace(b"Failed", verb) * times
+               b"22\n" + b"".join(repeated((ATTACK % address).replace(b"Failed", verb), times)
                                   for address, times in ((b"192.0.2.11", 1), (b"192.0.2.13", 2))
                                   for verb in (b"Failed", b"Accepted"))
                + ATTACK.replace(b"root", b"bob") % b"192.0.2.12")
@@ -466,11 +466,11 @@ def test_report_of_a_table_that_cannot_be_read(host, mode):
 
 def test_report_names_the_ten_nearest_misses(host):
     bob = ATTACK.replace(b"root", b"bob")
-    host.write("authlog", b"".join(bob % (b"192.0.2.%d" % n) * (n % 4 + 1)
+    host.write("authlog", b"".join(repeated(bob % (b"192.0.2.%d" % n), n % 4 + 1)
                                    for n in range(24, 36)))
     rows = host.run("-cv").stderr.split("near misses")[1].split("\n\n")[0].splitlines()[1:]
     assert [tuple(row.split()) for row in rows] == [
-        ("192.0.2.%d" % n, str(n % 4 + 1)) for n in (27, 31, 35, 26, 30, 34, 25, 29, 33, 24)]
+        ("192.0.2.%d" % n, str(n % 4 + 1), "sshd:", "failed", "password") for n in (27, 31, 35, 26, 30, 34, 25, 29, 33, 24)]
 
 
 def test_report_names_50_entries_and_each_ones_first_line(host):
