@@ -39,6 +39,7 @@ import contextlib
 import errno
 import fcntl
 import functools
+import gc
 import itertools
 import os
 import re
@@ -368,14 +369,18 @@ def merge(options, night, known, found):
     no address, for which pf would refuse the whole ruleset.
     """
     entries = set(night.old).union(known, found) - {b""}
-    night.left_out = dict.fromkeys(UNLOADABLE.findall(b"\n".join(entries)), NOT_LOADED)
+    night.left_out = {entry: NOT_LOADED for text in texts(list(entries))
+                      for entry in UNLOADABLE.findall(text)}
     if night.allowed:
         night.left_out.update((entry, ALLOWED) for entry in entries
                               if is_allowed(entry, night.allowed))
     entries -= night.left_out.keys()
     if options.expire:
         entries = dated(options, night, entries, found)
-    return sorted(entries, key=sort_key)
+    table = list(entries)
+    del entries  # of a million entries, the set takes as much memory as their sorting
+    table.sort(key=sort_key)
+    return table
 
 
 def sort_key(entry):
@@ -940,7 +945,8 @@ LINES = 50000  # lines kept for a report
 NAMELESS = 50  # clients of Postfix, from which on it is odd that none has a name
 NETWORKS = 16  # attackers' IPv6 networks in one /48 that make it one
 NAMED = re.compile(rb": connect from (?!unknown\[)[\w.-]+\[")
-# an IPv4 address in its one spelling: the others are left to canonical()
+MAPPED, NAT64 = bytes(10) + b"\xff\xff", b"\0\x64\xff\x9b" + bytes(8)
+# an IPv4 address that a peer can have: not this network's, loopback, link-local, multicast
 PLAIN = re.compile(rb"(?!127\.|169\.254\.)(?:[1-9]|[1-9][0-9]|1[0-9][0-9]|2[01][0-9]|22[0-3])"
                    rb"(?:\.(?:[1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){3}")
 
@@ -1409,23 +1415,28 @@ def weigh(case, threshold, leaving=True):
 
 def canonical(text, mask6):
     """An address as logged (bytes) as the table's entry: IPv4, or the IPv6 network of mask6 bits
-    (int) that it lies in (but behind NAT64 each is an IPv4 address). None if invalid, loopback,
-    multicast, link-local or unspecified.
+    (int) that it lies in (but behind NAT64 each is an IPv4 address). None if it is no address that
+    a peer can have, or the network holds one that none can.
     """
-    import ipaddress
-    try:
-        address = ipaddress.ip_address(re.sub("^IPv6:|%.*", "", text.decode()))
-    except ValueError:
-        return None
-    address = getattr(address, "ipv4_mapped", None) or address
-    if (address.is_loopback or address.is_unspecified or address.is_multicast
-            or address.is_link_local or str(address).startswith("0.")):
-        return None
-    if address.version == 6 and mask6 < 128 and not str(address).startswith("64:ff9b::"):
-        first = int(address) >> 128 - mask6 << 128 - mask6
-        # the network of :: holds ::1
-        address = ipaddress.IPv6Network((first, mask6)) if first else ""
-    return str(address).encode() or None
+    text = re.sub(b"^IPv6:|%.*", b"", text)
+    if b":" in text:
+        import socket  # ipaddress takes ten times as long
+        try:
+            packed = socket.inet_pton(socket.AF_INET6, text.decode("ascii"))
+        except (OSError, ValueError):
+            return None
+        if not packed.startswith(MAPPED):
+            if not NAT64 == packed[:12] and mask6 < 128:
+                first = int.from_bytes(packed, "big") >> 128 - mask6 << 128 - mask6
+                packed = first.to_bytes(16, "big")
+            # the network of :: holds ::1
+            if packed[:15] == bytes(15) or packed[0] == 0xff or 0xfe80 <= packed[0] << 8 | packed[
+                    1] < 0xfec0:
+                return None
+            entry = socket.inet_ntop(socket.AF_INET6, packed).encode()
+            return entry if NAT64 == packed[:12] or mask6 == 128 else b"%s/%d" % (entry, mask6)
+        text = b"%d.%d.%d.%d" % tuple(packed[12:])
+    return text if PLAIN.fullmatch(text) else None
 
 
 # ---- Extras --------------------------------------------------------------------------------------
@@ -1739,7 +1750,14 @@ def stands(fd, path):
 def write(fd, lines):
     """Write lines (list of bytes) to a file descriptor. Raises OSError."""
     with open(fd, "wb", closefd=False) as out:
-        out.write(b"\n".join(lines + [b""]))
+        for text in texts(lines):
+            out.write(text)
+
+
+def texts(lines):
+    """Yield lines (list of bytes) as texts of many: to join all of a million takes 80 MB."""
+    for start in range(0, len(lines), 8192):
+        yield b"\n".join(lines[start:start + 8192] + [b""])
 
 
 def fill(fd, lines, about):
@@ -2121,6 +2139,7 @@ def run():
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would hide how pfctl ends
+    gc.disable()  # nothing here needs it, and on a night of many attackers it takes a fifth more
     fd = os.open(os.devnull, os.O_RDWR)
     while fd <= 2:  # a closed stderr must not be the number of the next file opened
         fd = os.dup(fd)
