@@ -94,7 +94,7 @@ def main(args):
     else:
         say_left_out(options, night)
 
-    if options.verbose or options.mail:
+    if options.reported:
         tell(options, night, table)
     if options.dry_run and table is not None:
         print_lines(night, table)
@@ -111,14 +111,14 @@ def attackers(options, night):
     if start > end:
         night.say("range", "nothing found: %s sorts behind %s; careful mode (-c) knows dates"
                   % night.range)
-    found, wanted = {}, options.verbose or options.mail  # whether somebody reads the report
+    found = {}
     for path, suspects in ([(path, mail_suspects) for path in options.maillog]
                            + [(path, auth_suspects) for path in options.authlog]):
         name = visible(os.path.basename(path))
         for block, tally in read_log(options, night, path, SYSLOG_STAMP):
             lines = suspects(block, start, end)
             found.update(dict.fromkeys(addresses(lines), name))
-            if wanted:
+            if options.reported:
                 tally.read += block.count(b"\n") + 1
                 tally.suspicious += len(suspects(block, *ANY_LINE))  # in range or not
                 tally.in_range += len(lines)
@@ -975,7 +975,7 @@ class Court:
 
     def __init__(self, options, days):
         self.options, self.days = options, days
-        self.keep_lines = options.verbose or options.mail
+        self.keep_lines = options.reported
         self.evidence, self.peers, self.first = {}, {}, {}
         self.sessions, self.before = {}, b""
         rows = rules()
@@ -1187,8 +1187,8 @@ class Night:
         self.let_off, self.near = [], []
         # the file's lines before, or None if not known; {entry: why it is not in the table}
         self.old, self.left_out = None, {}
-        # dated entries that were dropped; how pf took the table
-        self.expired, self.pf = [], "pf was not asked"
+        # dated entries that were dropped, that the day's other runs added; how pf took the table
+        self.expired, self.others, self.pf = [], [], "pf was not asked"
 
     def say(self, name, reason):
         """One line on stderr: `logcheck: NAME: REASON` (str)."""
@@ -1221,10 +1221,11 @@ class Options:
         self.etcfile, self.pf_conf, self.table = ETCFILE, PF_CONF, TABLE
         self.days, self.count, self.mask6 = DAYS, COUNT, MASK6
         self.now = int(time.time())
-        self.dry_run = self.verbose = self.careful = self.no_pf = False
+        self.dry_run = self.verbose = self.syslog = self.careful = self.no_pf = False
         self.allow = self.expire = self.forgive = self.mail = None
         if args:  # the bare nightly run needs no parser, which costs several milliseconds
             vars(self).update(parse(args))
+        self.reported = self.verbose or self.syslog or self.mail
 
 
 def checked(what, valid, read=str):
@@ -1279,6 +1280,7 @@ OPTIONS = (
      "do nothing else; may be repeated"),
     ("--mask6 LEN", number(32, 128), "with -c: IPv6 peers are judged as networks of LEN bits; %d"
      % MASK6),
+    ("--syslog", None, "tell the system's log (daemon.notice) of each address"),
     ("--mail ADDRESS", checked("a mail address", lambda text: re.match(
         r"[\w.+=%!/@][\w.+=%!/@-]*\Z", text, re.ASCII)), "when addresses were added, send the "
      "report there"),
@@ -1496,10 +1498,9 @@ def rename(options, night, temporary, target):
 # The allow list
 
 def allow_list(paths):
-    """The networks of --allow's files (list of str, or None) as two lists of addresses (4 or 6,
-    int): their first ones, sorted; at i, the highest in the i lowest networks. None if there is no
-    file. Raises OSError, which names the first line that is neither address nor network: a list
-    read by halves would lock somebody out.
+    """The networks of --allow's files (list of str, or None) as in_order() has them, or None if
+    there is no file. Raises OSError, which names the first line that is neither address nor
+    network: a list read by halves would lock somebody out.
     """
     if not paths:
         return None
@@ -1514,20 +1515,24 @@ def allow_list(paths):
                         raise OSError(errno.EINVAL, "line %d: neither address nor network: %s"
                                       % (number, visible(text)), path)
                     allowed.append(block)
-    allowed.sort()
-    lasts = [(0, 0)] + [last for _, last in allowed]
-    return [first for first, _ in allowed], list(itertools.accumulate(lasts, max))
+    return in_order(allowed)
+
+
+def in_order(networks):
+    """Networks as network() returns them, for quick comparison: the list of their first addresses,
+    sorted, and a list in which, at i, is the highest address of the i networks that begin lowest.
+    """
+    networks = sorted(networks)
+    lasts = [(0, 0)] + [last for _, last in networks]
+    return [first for first, _ in networks], list(itertools.accumulate(lasts, max))
 
 
 def is_allowed(entry, allowed):
-    """Whether an entry (bytes) of the table holds, or lies in, one of the allowed networks."""
+    """Whether an entry (bytes) of the table holds, or lies in, one of the networks in_order()."""
     import bisect
     firsts, highest = allowed
-    for word in address_of(entry).split():
-        block = network(word)
-        if block and highest[bisect.bisect(firsts, block[1])] >= block[0]:
-            return True
-    return False
+    return any(block and highest[bisect.bisect(firsts, block[1])] >= block[0]
+               for block in map(network, address_of(entry).split()))
 
 
 def network(text):
@@ -1668,35 +1673,27 @@ def pf_replace(options, night, path):
 
 
 def forgive(options, night):
-    """--forgive: take what lies in its networks out of the file and of pf's table, and say what.
-    Returns the exit code, 1 if nothing was there or something failed.
+    """--forgive: take what lies in its networks out of the file and of pf's table, with the IPv6
+    networks that logcheck.py wrote for hosts in them, and say what. Returns the exit code, 1 if
+    nothing was there, another entry still holds some of it, or something failed.
     """
-    wanted = [network(os.fsencode(text)) for text in options.forgive]
-
-    def lies_in(entry):
-        found = list(map(network, address_of(entry).split()))
-        return found and all(block and any(first <= block[0] and block[1] <= last
-                                           for first, last in wanted) for block in found)
-
-    def overlaps(entry):
-        return any(block and block[0] <= last and first <= block[1] for first, last in wanted
-                   for block in map(network, address_of(entry).split()))
-
+    wanted = in_order(network(os.fsencode(text)) for text in options.forgive)
     target = os.path.realpath(options.etcfile)
     temporary, dry, pfs_own = target + ".logcheck", options.dry_run, "pf's table " + options.table
     try:
         with contextlib.ExitStack() if dry else locked(temporary) as new:
             shown, (old, about) = pf_table(options, night), old_file(target)
-            in_file, in_pf = list(filter(lies_in, old)), list(filter(lies_in, shown))
-            for where, entries in ((options.etcfile, old), (pfs_own, shown)):
-                for entry in entries:
-                    if overlaps(entry) and not lies_in(entry):
-                        night.complain(where, "cannot be taken out of the %s %s" % (
-                            "line" if b" " in address_of(entry) else "network", visible(entry)))
+            in_file = forgiven(options, night, options.etcfile, old, wanted)
+            # pf shows no comments: the file's line tells whose an entry of its table is
+            lines = {network(address_of(entry)) or entry: entry for entry in old}
+            in_pf = list(map(address_of, forgiven(
+                options, night, pfs_own, [lines.get(network(entry), entry) for entry in shown],
+                wanted)))
             if not in_file and not in_pf:
                 night.complain(options.etcfile, "nothing of it is there")
             if in_file and not dry:
-                fill(new, [entry for entry in old if entry and not lies_in(entry)], about)
+                gone = set(in_file)
+                fill(new, [entry for entry in old if entry and entry not in gone], about)
                 rename(options, night, temporary, target)
             if in_pf and not dry:
                 try:
@@ -1711,9 +1708,34 @@ def forgive(options, night):
         "would be taken" if dry else "taken", where, visible(entry)))
              for where, taken in ((options.etcfile, in_file), (pfs_own, in_pf)) for entry in taken]
     if lines:
-        print_lines(night, lines + [b"It can come back: what must never be in the table belongs in "
-                                    b"the allow list (-w)."])
+        print_lines(night, lines + [
+            b"pf was not asked: have your packet filter load the file anew (README, LINUX)."
+        ] * options.no_pf + [b"It can come back: what must never be in the table belongs in the "
+                             b"allow list (-w)."])
+    alone = set(in_pf).difference(map(address_of, in_file))  # in pf's table
+    to_syslog(options, [b"forgiven " + entry for entry in in_file + sorted(alone)])
     return night.status
+
+
+def forgiven(options, night, where, entries, wanted):
+    """Those of a table's entries (list of bytes) that --forgive takes out. wanted: its networks
+    in_order(). Others that hold some of these are reported as in the table named where (str).
+    """
+    import bisect
+    (firsts, highest), taken = wanted, []
+    for entry in entries:
+        if is_allowed(entry, wanted):
+            word, *more = address_of(entry).split()
+            bare = entry.strip() == word and word.endswith(b"/%d" % options.mask6)
+            if (not more and b":" in word and (bare or DATED.fullmatch(entry))  # as in dated()
+                    or all(part and highest[bisect.bisect(firsts, part[0])] >= part[1]
+                           for part in map(network, [word] + more))):
+                taken.append(entry)
+            else:
+                night.complain(where, "cannot be taken out of the %s %s%s" % (
+                    "line" if more else "network", visible(entry),
+                    "" if more else "; --forgive %s takes out all of it" % visible(word)))
+    return taken
 
 
 # The report and the letter
@@ -1739,18 +1761,29 @@ def say_left_out(options, night):
 
 
 def tell(options, night, table):
-    """Report on stderr (--verbose), and by mail (--mail) if there is something new. table: list
-    of bytes, or None if it could not be written.
+    """Report on stderr (--verbose), to the system's log (--syslog), and by mail (--mail) if there
+    is something new. table: list of bytes, or None if it could not be written.
     """
     before = set(map(address_of, night.old or ()))
     added = [entry for entry in table or () if address_of(entry) not in before]
+    lines = []
+    for address in map(address_of, added):
+        hits, why, _ = night.findings.get(address, (0, "pf's own table", b""))
+        told = "%s, %d %s" % (why, hits, "attempts" if options.careful else "lines")
+        lines.append(b"added %s # %s" % (address, (told if hits else why).encode()))
+    to_syslog(options, lines + [b"expired " + entry for entry in night.expired] + [
+        b"let off %s # %d failures, %d logins, %d deliveries" % row for row in night.let_off])
+    # what is dated the range's first day and not found now is of the night before
+    since = local_time(options.now - options.days * 86400)[:10].encode()
+    night.others = [entry for entry in night.old or () for match in [DATED.fullmatch(entry)]
+                    if match and (match.group(2) > since or match.group(2) == since
+                                  and match.group(1) in night.findings)]
     text = report(night, added, night.old if table is None else table)
     if options.verbose:
         to_stderr(text.encode())
     if options.mail and added and not options.dry_run:
-        subject = "logcheck on %s: %s%d added to %s" % (
-            os.uname().nodename, "FAILED, " if night.status else "", len(added),
-            visible(options.table))
+        subject = "%s on %s: %s%d added" % (visible(options.table), os.uname().nodename,
+                                            "FAILED, " if night.status else "", len(added))
         # all of it is ASCII, and no line begins with a dot or "From "
         letter = "\n".join((
             "From: root", "To: " + options.mail, "Subject: " + subject,
@@ -1762,6 +1795,17 @@ def tell(options, night, table):
                     letter.encode())
         except OSError as error:
             night.complain("sendmail", error)
+
+
+def to_syslog(options, lines):
+    """--syslog: put lines (bytes), in which a comment follows an address, into the system's log. Of
+    its facilities, auth and mail are read back; daemon is not.
+    """
+    if options.syslog and not options.dry_run:
+        import syslog
+        syslog.openlog("logcheck.py", 0, syslog.LOG_DAEMON)
+        for line in lines:
+            syslog.syslog(syslog.LOG_NOTICE, visible(line[:400]).replace(" # ", ": ", 1))
 
 
 def report(night, added, table):
@@ -1794,6 +1838,8 @@ def report(night, added, table):
     if added[50:]:
         new.append("and %d more" % len(added[50:]))
     section("new" + " " * 29 + "%8s  why" % "hits", new)
+    section("added by the day's other runs", [
+        visible(entry[:200]) for entry in sorted(night.others, key=sort_key)])
     section("let off" + " " * 25 + "failures  logins  deliveries", [
         "%-32s%8d%8d%12d%s%s" % (address.decode(), failures, logins, delivered,
                                  "" if logins or delivered else "  we put it off",

@@ -14,6 +14,7 @@ import os
 import pty
 import re
 import shutil
+import sys
 import threading
 import time
 
@@ -326,7 +327,7 @@ def test_letter(host, mode, address, zone, offset):
     assert arguments == ["-oi", address]
     assert (headers["From"], headers["To"], headers["Auto-Submitted"], headers["Subject"]) == (
         "root", address, "auto-generated",
-        "logcheck on %s: 3 added to bruteforce" % os.uname().nodename)
+        "bruteforce on %s: 3 added" % os.uname().nodename)
     assert re.match(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}\Z",
                     headers["Date"]) and headers["Date"].endswith(offset)
     sent = email.utils.mktime_tz(email.utils.parsedate_tz(headers["Date"]))
@@ -487,6 +488,66 @@ def test_report_is_the_same_twice(small, mode):
     small.write("bruteforce", b"".join(b"%d.1.1.1\n" % n for n in range(250, 400)))
     reports = {report(small, "-nv", *mode, process=True, PYTHONHASHSEED=seed) for seed in "012"}
     assert len(reports) == 1 and reports.pop().count("could not load it") == 144 + 20 * 2
+
+
+def test_report_names_what_the_days_other_runs_added(host):
+    """By their dates; what the night before added is old, unless it is found again."""
+    old = [b"192.0.2.1 # 2018-04-08 by day", b"192.0.2.5 # 2018-04-09 by day",
+           b"192.0.2.6 # 2018-04-08 the night before", b"192.0.2.8 # 2018-04-07 earlier",
+           b"192.0.2.9 # 2018-04-09"]
+    host.write("bruteforce", b"\n".join(old) + b"\n192.0.2.7 # mine, 2018-04-09\n")
+    said = host.run("-cv", "-x", "90").stderr
+    assert ": 2 added, " in said and said.split("\nadded by the day's other runs\n")[1].split(
+        "\n\n")[0].strip() == "\n".join(old[n].decode() for n in (0, 1, 4))
+    host.write("bruteforce", b"192.0.2.1\n")
+    assert "other runs" not in host.run("-v").stderr
+
+
+# --syslog
+
+def syslog_of(host, *options):
+    """What the system's log is told by a run: [(identity, facility and priority, line)]."""
+    class Log:
+        LOG_DAEMON, LOG_NOTICE = "daemon", "notice"
+
+        @staticmethod
+        def openlog(ident, option, facility):
+            Log.head = ident, facility
+
+        @staticmethod
+        def syslog(priority, line):
+            with open(host.path("syslog"), "a") as file:
+                print(*Log.head, priority, line, file=file)
+    host.write("syslog", b"")
+    assert host.run(*options, prepare=lambda: sys.modules.update(syslog=Log))[0] == 0
+    return host.read("syslog").decode().splitlines()
+
+
+def test_syslog_has_a_line_for_each_address(small, mode):
+    """Whatever was typed: none of it stands there."""
+    small.write("bruteforce", b"192.0.2.11\n192.0.2.77 # 2018-01-01 sshd: unknown user\n")
+    options = ("--syslog", "-x", "30", "-w", "allow") + mode
+    assert syslog_of(small, "-n", *options) == []
+    told = [line.replace("logcheck.py daemon notice ", "") for line in syslog_of(small, *options)]
+    assert all(re.match(r"[ -~]+\Z", line) for line in told) and len(told) == len(set(told))
+    if mode:
+        assert [line for line in told if ".2.1:" in line or "198" in line or line[0] != "a"] == [
+            "added 192.0.2.1: sshd: root failed, 3 attempts",
+            "added 198.51.100.1: pf's own table",
+            "expired 192.0.2.77: 2018-01-01 sshd: unknown user",
+            "let off 192.0.2.11: 1 failures, 1 logins, 0 deliveries",
+            "let off 192.0.2.13: 2 failures, 2 logins, 0 deliveries"]
+    else:
+        assert 'added 192.0.2.1: matches "root", 2 lines' in told
+        assert 'added 192.0.2.9: matches "invalid", 1 lines' in told
+    assert {line.split(": ")[0][6:].encode() for line in told if line.startswith("added ")} == {
+        line.split(b" ")[0] for line in small.read().splitlines()} - {b"192.0.2.11"}
+    assert [line.replace("logcheck.py daemon notice ", "") for line in syslog_of(
+        small, "--syslog", "--forgive", "198.51.100.1", "--forgive", "192.0.2.8/31")] == [
+        "forgiven %s: 2018-04-09 %s" % row for row in (
+            ("192.0.2.9", "sshd: unknown user" if mode else "authlog"),
+            ("198.51.100.1", "pf's own table"))]
+    assert syslog_of(small, *mode) == []
 
 
 # A terminal
