@@ -1798,9 +1798,7 @@ def tell(options, night, table):
 
 
 def to_syslog(options, lines):
-    """--syslog: put lines (bytes), in which a comment follows an address, into the system's log. Of
-    its facilities, auth and mail are read back; daemon is not.
-    """
+    """--syslog: put lines (bytes) into the system's log, as daemon: auth and mail are read back."""
     if options.syslog and not options.dry_run:
         import syslog
         syslog.openlog("logcheck.py", 0, syslog.LOG_DAEMON)

@@ -336,50 +336,15 @@ def test_logs_of_other_names(site, line):
     assert site.pf_calls() == site.replaced()
 
 
-# Names the addresses of a peer, a network namespace, whose packets arrive here; then whether a
-# banned one's answer to us does, and what comes from a banned address of our own.
-PACKETS = """
-import socket, subprocess, sys
-peer, *addresses = sys.argv[1:]
-def bound(address, port):
-    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-    sock.bind((address, port))
-    sock.settimeout(0.2)
-    return sock
-def at_peer(text, *more):
-    enter = "nsenter -n -t".split() + [peer, sys.executable, "-c", "import socket, sys\\n" + text]
-    return subprocess.Popen(enter + list(more), stdout=subprocess.PIPE)
-here = bound("203.0.113.200", 5), bound("2001:db8:ff::1", 5)
-at_peer('''for address in sys.argv[1:]:
-    ours = (socket.AF_INET6, "2001:db8:ff::1") if ":" in address else (2, "203.0.113.200")
-    sock = socket.socket(ours[0], socket.SOCK_DGRAM)
-    sock.bind((address, 0))
-    sock.sendto(b"x", (ours[1], 5))''', *addresses).wait()
-came = set()
-for sock in here:
-    try:
-        while True:
-            came.add(sock.recvfrom(9)[1][0])
-    except socket.timeout:
-        pass
-print(*[address for address in addresses if address in came])
-answering = at_peer('''sock = socket.socket(2, socket.SOCK_DGRAM)
-sock.bind(("192.0.2.7", 6))
-print(flush=True)
-sock.sendto(b"answer", sock.recvfrom(9)[1])''')
-answering.stdout.readline()
-here[0].sendto(b"x", ("192.0.2.7", 6))
-print(here[0].recv(9).decode())
-bound("192.0.2.99", 7).sendto(b"our own", here[0].getsockname())
-print(here[0].recv(9).decode(), flush=True)
-"""
-NO_NFT = os.getuid() or not all(map(shutil.which, ("nft", "ip", "unshare", "nsenter"))) or call(
-    ["unshare", "-n", "nft", "list", "tables"])[0]
+NO_NFT = os.getuid() or not all(map(shutil.which, ("nft", "ip", "unshare", "nsenter", "busybox"))
+                                ) or call(["unshare", "-n", "nft", "list", "tables"])[0]
 
 
 @pytest.mark.skipif(bool(NO_NFT), reason="needs root, ip, unshare, and nft in a network namespace")
 def test_nftables(site):
-    """From an empty ruleset to blocked packets and back, by cron's environment."""
+    """From an empty ruleset to blocked packets and back, with cron's environment, while a peer in
+    another network namespace knocks from all its addresses.
+    """
     site.write("etc/bruteforce", b"# mine\n192.0.2.7\t# tab\n192.0.2.99 # us\n198.51.100.0/24\n"
                b"198.51.100.9\n!198.51.100.10\n2001:DB8::1 2001:db8::3 # two\n!2001:db8:1::9\n"
                b"2001:db8:1::/64 # 2026-11-24 sshd: root failed\nmail.example.org\n010.0.0.1\n")
@@ -397,24 +362,29 @@ def test_nftables(site):
     mine = ["192.0.2.7", "198.51.100.77", "2001:db8::1", "2001:db8::3", "2001:db8:1::5"]
     found, journals = ["203.0.113.9", "2001:db8:2::7"], ["203.0.113.7"]
     peer = mine + found + journals + ["192.0.2.8", "198.51.100.10", "2001:db8:1::9"]
-    send = "'%s' -c %s $peer %s" % (sys.executable, shlex.quote(PACKETS), " ".join(peer))
-    add = "for a in %s; do %s addr add $a dev %s $(case $a in *:*) echo nodad; esac); done"
-    code, out, err = call(["unshare", "-n", "sh", "-c", "\n".join((
-        "set -e; unshare -n sleep 60 & peer=$!; trap 'kill $peer' EXIT; sleep 0.3",
-        "at() { nsenter -n -t $peer ip \"$@\"; }; ip link set lo up; at link set lo up",
-        "ip link add ours type veth peer name its netns $peer",
-        "ip link set ours up; at link set its up; ip addr add 192.0.2.99 dev lo",
-        add % ("203.0.113.200 2001:db8:ff::1", "ip", "ours"), add % (" ".join(peer), "at", "its"),
-        "for v in -4 -6; do ip $v route add default dev ours; at $v route add default dev its",
-        "done", send, boot, send, cron, cron,
-        "nft list chain inet bruteforce input | grep -c 'drop$'", send, journal, send,
-        site.moved("mv /etc/bruteforce /etc/away"), boot, send,
+    script = r"""set -e
+unshare -n sleep 60 & peer=$!; trap 'kill $peer' EXIT; sleep 0.3
+at() { nsenter -n -t $peer "$@"; }
+us() { case $1 in *:*) v=-6 us=2001:db8:f::1 nodad=nodad ;; *) v=-4 us=203.0.113.200 nodad=; esac; }
+ping="busybox ping -c 1 -W 1 -q"
+ip link set lo up; at ip link set lo up; ip link add ours type veth peer name its netns $peer
+ip link set ours up; at ip link set its up; ip addr add 192.0.2.99 dev lo
+for a in . :; do us $a; ip addr add $us dev ours $nodad
+    ip $v route add default dev ours; at ip $v route add default dev its; done
+for a in PEER; do us $a; at ip addr add $a dev its $nodad; done
+knock() { for a in PEER; do us $a; at $ping -I $a $us > pinged && echo $a & all="$all $!"; done
+    wait $all || :; all=; echo --
+    $ping 192.0.2.7 > pinged; $ping -I 192.0.2.99 203.0.113.200 > pinged; } # answers, and our own
+""".replace("PEER", " ".join(peer)) + "\n".join((
+        "knock", boot, "knock", cron, cron, "nft list table inet bruteforce | grep -c 'drop$'",
+        "knock", journal, "knock", site.moved("mv /etc/bruteforce /etc/away"), boot, "knock",
         site.moved("mv /etc/away /etc/bruteforce"), unblock,
-        unblock.replace("192.0.2.7", "2001:db8:1::7"), send))], cwd=site.folder)
+        unblock.replace("192.0.2.7", "2001:db8:1::7"), "knock"))
+    code, out, err = call(["unshare", "-n", "sh", "-c", script], cwd=site.folder)
     assert code == 0 and set(err.splitlines()) == {
         "not loaded: mail.example.org", "not loaded: 010.0.0.1",
         "sed: can't read %s: No such file or directory" % site.path("etc/bruteforce")}
-    parts = [part.split() for part in out.split("answer\nour own\n")]
+    parts = [part.split() for part in out.split("--\n")]
     all_three = mine + found + journals
     assert [[address for address in peer if address not in part] for part in parts[:-1]] == [
         [], mine, mine + found, all_three, all_three,
