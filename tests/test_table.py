@@ -122,12 +122,13 @@ def test_forgive(host, mode):
     ("192.0.2.1", "show", [REFUSAL]), ("192.0.2.1", "delete", [REFUSAL]),
     ("192.0.2.8", "delete", [REFUSAL])])
 def test_forgive_fails(host, mode, wanted, fails, said):
-    host.write("bruteforce", b"10.0.0.0/8\n198.51.100.1 198.51.100.2\n192.0.2.1\n")
+    host.write("bruteforce", b"10.0.0.0/8 # 2018-04-01 by hand\n198.51.100.1 198.51.100.2\n"
+               b"192.0.2.1\n")
     host.pf_holds(b"192.0.2.1", b"192.0.2.8", b"203.0.113.0/24")
     before = host.pf()
     code, out, err = host.run("--forgive", wanted, *mode, PF_FAIL=fails)
     assert code == 1 and b"pf's table" not in out and host.pf() == before
-    assert host.read() == (b"10.0.0.0/8\n198.51.100.1 198.51.100.2\n"
+    assert host.read() == (b"10.0.0.0/8 # 2018-04-01 by hand\n198.51.100.1 198.51.100.2\n"
                            + b"192.0.2.1\n" * (wanted != "192.0.2.1"))
     assert len(err.splitlines()) == len(said)
     assert all(words in line for words, line in zip(said, err.splitlines()))
