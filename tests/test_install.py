@@ -347,7 +347,7 @@ def test_nftables(site):
     """
     site.write("etc/bruteforce", b"# mine\n192.0.2.7\t# tab\n192.0.2.99 # us\n198.51.100.0/24\n"
                b"198.51.100.9\n!198.51.100.10\n2001:DB8::1 2001:db8::3 # two\n!2001:db8:1::9\n"
-               b"2001:db8:1::/64 # 2026-11-24 sshd: root failed\nmail.example.org\n010.0.0.1\n")
+               b"2001:db8:1::/64 # 2026-11-24 sshd: root failed\nmail.example.org\n010.0.0.1/32\n")
     site.write("root/bruteforce.sh", site.moved(LOADER).encode())
     site.log("var/log/mail.log", MAIL % b"203.0.113.9")
     site.log("var/log/auth.log", ATTACK % b"2001:db8:2::5")
@@ -382,7 +382,7 @@ knock() { for a in PEER; do us $a; at $ping -I $a $us > pinged && echo $a & all=
         unblock.replace("192.0.2.7", "2001:db8:1::7"), "knock"))
     code, out, err = call(["unshare", "-n", "sh", "-c", script], cwd=site.folder)
     assert code == 0 and set(err.splitlines()) == {
-        "not loaded: mail.example.org", "not loaded: 010.0.0.1",
+        "not loaded: mail.example.org", "not loaded: 010.0.0.1/32",
         "sed: can't read %s: No such file or directory" % site.path("etc/bruteforce")}
     parts = [part.split() for part in out.split("--\n")]
     all_three = mine + found + journals

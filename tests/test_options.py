@@ -522,7 +522,8 @@ def syslog_of(host, *options):
 
 
 def test_syslog_has_a_line_for_each_address(small, mode):
-    small.write("bruteforce", b"192.0.2.11\n192.0.2.77 # 2018-01-01 sshd: unknown user\n")
+    small.write("bruteforce", b"192.0.2.11 # 2018-04-08 x\n"
+                b"192.0.2.77 # 2018-01-01 sshd: unknown user\n")
     options = ("--syslog", "-x", "30", "-w", "allow") + mode
     assert syslog_of(small, "-n", *options) == syslog_of(small, "-n", *mode) == []
     told = syslog_of(small, *options)
