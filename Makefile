@@ -14,7 +14,7 @@ help:
 	@echo "make fuzz      N=$(N) more random cases, logcheck.py against the shell pipeline"
 	@echo "make faults    every fault and kill at every system call"
 	@echo "make mutate    N=$(N) planted faults, and which of them no test finds"
-	@echo "make nights    README's figures of whole years of nights"
+	@echo "make nights    README's figures of whole years of nights; takes twelve minutes"
 	@echo "make bench     time and memory beside the shell pipeline"
 	@echo "make e2e       real sshd, Postfix and Dovecot under attack (root on Debian)"
 	@echo "make capture   the same, and its logs become the fixtures real-*"
@@ -53,28 +53,8 @@ capture:
 expected:
 	@$(PYTHON) tests/expected.py
 
-# The first line names the interpreter: cron's PATH may not hold it, or hold a version manager's.
 install:
-	@python=; \
-	for name in $$([ "$(PYTHON)" = python3 ] && echo $(SYSTEM)) "$(PYTHON)"; do \
-	    python=$$("$$name" -IS -c 'import sys; sys.version_info < (3, 6) or print(sys.executable)' \
-	        2>/dev/null) && [ -n "$$python" ] && break; \
-	done; \
-	[ -n "$$python" ] || { echo "$(PYTHON): no Python 3.6 or later" >&2; exit 1; }; \
-	echo "Python: $$python"; \
-	"$$python" -IS -c 'import os, sys; real = os.path.realpath(sys.executable); \
-	os.stat(real).st_uid and print("warning: %s is not root'"'"'s own file" % real); \
-	real.startswith(("/root/", "/home/", "/usr/home/", "/Users/")) and \
-	print("warning: %s lies in a home folder: an upgrade may remove it" % real)' >&2 && \
-	mkdir -p "$$(dirname "$(DESTDIR)$(TARGET)")" && \
-	sed -e "1s|.*|#!$$python -IS|" logcheck.py > "$(DESTDIR)$(TARGET).new" && \
-	chmod 0755 "$(DESTDIR)$(TARGET).new" && \
-	mv -f "$(DESTDIR)$(TARGET).new" "$(DESTDIR)$(TARGET)" && \
-	echo "Installed. Recommended (README: INSTALL, MOVING OVER) is this line in" && \
-	echo "/etc/daily.local:" && echo && \
-	echo "    $(TARGET) -cv -w /etc/bruteforce.allow --expire 90" && echo && \
-	echo "What the shell script did, byte for byte, is done by this one:" && echo && \
-	echo "    $(TARGET)"
+	@sh tests/install.sh "$(DESTDIR)" "$(TARGET)" "$(PYTHON)" $(SYSTEM)
 
 uninstall:
 	rm -f "$(DESTDIR)$(TARGET)"

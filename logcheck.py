@@ -97,7 +97,7 @@ def main(args):
     else:
         say_left_out(options, night)
 
-    if options.verbose or options.mail:
+    if options.reported:
         tell(options, night, found, table)
     if options.dry_run and table is not None:
         print_lines(night, table)
@@ -115,14 +115,14 @@ def attackers(options, night):
     if start > end:
         night.say("range", "nothing found: %s sorts behind %s; careful mode (-c) knows dates"
                   % night.range)
-    found, wanted = {}, options.verbose or options.mail  # whether somebody reads the report
+    found = {}
     for path, suspects in ([(path, mail_suspects) for path in options.maillog]
                            + [(path, auth_suspects) for path in options.authlog]):
         verdict = Verdict(visible(os.path.basename(path)))
         for block, tally in read_log(options, night, path, SYSLOG_STAMP):
             lines = suspects(block, start, end)
             found.update(dict.fromkeys(addresses(lines), verdict))
-            if wanted:
+            if options.reported:
                 tally.read += block.count(b"\n") + 1
                 tally.suspicious += len(suspects(block, *ANY_LINE))  # in range or not
                 tally.in_range += len(lines)
@@ -1081,7 +1081,7 @@ class Court:
 
     def __init__(self, options, days):
         self.options, self.days = options, days
-        self.keep_lines = options.verbose or options.mail
+        self.keep_lines = options.reported
         self.cases, self.lines, self.named = {}, {}, False
         self.sessions, self.older_sessions, self.marked, self.ours = {}, {}, {}, set()
         rows = rules()
@@ -1464,8 +1464,8 @@ class Night:
         self.lines, self.let_off, self.near = {}, [], []
         # the file's lines before, or None if not known; {entry: why it is not in the table}
         self.old, self.left_out = None, {}
-        # dated entries that were dropped; how pf took the table
-        self.expired, self.pf = [], "pf was not asked"
+        # dated entries that were dropped, that the day's other runs added; how pf took the table
+        self.expired, self.others, self.pf = [], [], "pf was not asked"
 
     def say(self, name, reason):
         """One line on stderr: `logcheck: NAME: REASON` (str)."""
@@ -1512,10 +1512,11 @@ class Options:
         self.etcfile, self.pf_conf, self.table = ETCFILE, PF_CONF, TABLE
         self.days, self.count, self.mask6 = DAYS, COUNT, MASK6
         self.now = int(time.time())
-        self.dry_run = self.verbose = self.careful = self.no_pf = False
+        self.dry_run = self.verbose = self.syslog = self.careful = self.no_pf = False
         self.allow = self.expire = self.forgive = self.mail = None
         if args:  # the bare nightly run needs no parser, which costs several milliseconds
             vars(self).update(parse(args))
+        self.reported = self.verbose or self.syslog or self.mail
 
 
 def checked(what, valid, read=str):
@@ -1570,6 +1571,7 @@ OPTIONS = (
      "do nothing else; may be repeated"),
     ("--mask6 LEN", number(32, 128), "with -c: IPv6 peers are judged as networks of LEN bits; %d"
      % MASK6),
+    ("--syslog", None, "tell the system's log (daemon.notice) of each address"),
     ("--mail ADDRESS", checked("a mail address", lambda text: re.match(
         r"[\w.+=%!/@][\w.+=%!/@-]*\Z", text, re.ASCII)), "when addresses were added, send the "
      "report there"),
@@ -1795,10 +1797,9 @@ def rename(options, night, fd, temporary, target, about):
 # The allow list
 
 def allow_list(paths):
-    """The networks of --allow's files (list of str, or None) as two lists of addresses (4 or 6,
-    int): their first ones, sorted; at i, the highest in the i lowest networks. None if there is no
-    file. Raises OSError, which names the first line that is neither address nor network: a list
-    read by halves would lock somebody out.
+    """The networks of --allow's files (list of str, or None) as in_order() has them, or None if
+    there is no file. Raises OSError, which names the first line that is neither address nor
+    network: a list read by halves would lock somebody out.
     """
     if not paths:
         return None
@@ -1813,20 +1814,24 @@ def allow_list(paths):
                         raise OSError(errno.EINVAL, "line %d: neither address nor network: %s"
                                       % (number, visible(text)), path)
                     allowed.append(block)
-    allowed.sort()
-    lasts = [(0, 0)] + [last for _, last in allowed]
-    return [first for first, _ in allowed], list(itertools.accumulate(lasts, max))
+    return in_order(allowed)
+
+
+def in_order(networks):
+    """Networks as network() returns them, for quick comparison: the list of their first addresses,
+    sorted, and a list in which, at i, is the highest address of the i networks that begin lowest.
+    """
+    networks = sorted(networks)
+    lasts = [(0, 0)] + [last for _, last in networks]
+    return [first for first, _ in networks], list(itertools.accumulate(lasts, max))
 
 
 def is_allowed(entry, allowed):
-    """Whether an entry (bytes) of the table holds, or lies in, one of the allowed networks."""
+    """Whether an entry (bytes) of the table holds, or lies in, one of the networks in_order()."""
     import bisect
     firsts, highest = allowed
-    for word in address_of(entry).split():
-        block = network(word)
-        if block and highest[bisect.bisect(firsts, block[1])] >= block[0]:
-            return True
-    return False
+    return any(block and highest[bisect.bisect(firsts, block[1])] >= block[0]
+               for block in map(network, address_of(entry).split()))
 
 
 def network(text):
@@ -1968,35 +1973,27 @@ def pf_replace(options, night, path):
 
 
 def forgive(options, night):
-    """--forgive: take what lies in its networks out of the file and of pf's table, and say what.
-    Returns the exit code, 1 if nothing was there or something failed.
+    """--forgive: take what lies in its networks out of the file and of pf's table, with the IPv6
+    networks that logcheck.py wrote for hosts in them, and say what. Returns the exit code, 1 if
+    nothing was there, another entry still holds some of it, or something failed.
     """
-    wanted = [network(os.fsencode(text)) for text in options.forgive]
-
-    def lies_in(entry):
-        found = list(map(network, address_of(entry).split()))
-        return found and all(block and any(first <= block[0] and block[1] <= last
-                                           for first, last in wanted) for block in found)
-
-    def overlaps(entry):
-        return any(block and block[0] <= last and first <= block[1] for first, last in wanted
-                   for block in map(network, address_of(entry).split()))
-
+    wanted = in_order(network(os.fsencode(text)) for text in options.forgive)
     target = os.path.realpath(options.etcfile)
     temporary, dry, pfs_own = target + ".logcheck", options.dry_run, "pf's table " + options.table
     try:
         with contextlib.ExitStack() if dry else locked(temporary) as new:
             shown, (old, about) = pf_table(options, night), old_file(target)
-            in_file, in_pf = list(filter(lies_in, old)), list(filter(lies_in, shown))
-            for where, entries in ((options.etcfile, old), (pfs_own, shown)):
-                for entry in entries:
-                    if overlaps(entry) and not lies_in(entry):
-                        night.complain(where, "cannot be taken out of the %s %s" % (
-                            "line" if b" " in address_of(entry) else "network", visible(entry)))
+            in_file = forgiven(options, night, options.etcfile, old, wanted)
+            # pf shows no comments: the file's line tells whose an entry of its table is
+            lines = {network(address_of(entry)) or entry: entry for entry in old}
+            in_pf = list(map(address_of, forgiven(
+                options, night, pfs_own, [lines.get(network(entry), entry) for entry in shown],
+                wanted)))
             if not in_file and not in_pf:
                 night.complain(options.etcfile, "nothing of it is there")
             if in_file and not dry:
-                fill(new, [entry for entry in old if entry and not lies_in(entry)], about)
+                gone = set(in_file)
+                fill(new, [entry for entry in old if entry and entry not in gone], about)
                 rename(options, night, new, temporary, target, about)
             if in_pf and not dry:
                 try:
@@ -2011,9 +2008,34 @@ def forgive(options, night):
         "would be taken" if dry else "taken", where, visible(entry)))
              for where, taken in ((options.etcfile, in_file), (pfs_own, in_pf)) for entry in taken]
     if lines:
-        print_lines(night, lines + [b"It can come back: what must never be in the table belongs in "
-                                    b"the allow list (-w)."])
+        print_lines(night, lines + [
+            b"pf was not asked: have your packet filter load the file anew (README, LINUX)."
+        ] * options.no_pf + [b"It can come back: what must never be in the table belongs in the "
+                             b"allow list (-w)."])
+    alone = set(in_pf).difference(map(address_of, in_file))  # in pf's table
+    to_syslog(options, [b"forgiven " + entry for entry in in_file + sorted(alone)])
     return night.status
+
+
+def forgiven(options, night, where, entries, wanted):
+    """Those of a table's entries (list of bytes) that --forgive takes out. wanted: its networks
+    in_order(). Others that hold some of these are reported as in the table named where (str).
+    """
+    import bisect
+    (firsts, highest), taken = wanted, []
+    for entry in entries:
+        if is_allowed(entry, wanted):
+            word, *more = address_of(entry).split()
+            bare = entry.strip() == word and word.endswith(b"/%d" % options.mask6)
+            if (not more and b":" in word and (bare or DATED.fullmatch(entry))  # as in dated()
+                    or all(part and highest[bisect.bisect(firsts, part[0])] >= part[1]
+                           for part in map(network, [word] + more))):
+                taken.append(entry)
+            else:
+                night.complain(where, "cannot be taken out of the %s %s%s" % (
+                    "line" if more else "network", visible(entry),
+                    "" if more else "; --forgive %s takes out all of it" % visible(word)))
+    return taken
 
 
 # The report and the letter
@@ -2044,8 +2066,9 @@ def say_left_out(options, night):
 
 
 def tell(options, night, found, table):
-    """Report on stderr (--verbose), and by mail (--mail) if there is something new. found:
-    {address: Verdict}; table: list of bytes, or None if it could not be written.
+    """Report on stderr (--verbose), to the system's log (--syslog), and by mail (--mail) if there
+    is something new. found: {address: Verdict}; table: list of bytes, or None if it could not be
+    written.
     """
     try:
         if (options.verbose and night.pf == "pf has it"
@@ -2054,50 +2077,81 @@ def tell(options, night, found, table):
     except OSError as error:
         night.complain("pfctl", error)
     before = set(map(address_of, night.old or ()))
-    added = [entry for entry in table or () if address_of(entry) not in before]
+    added = [address for address in map(address_of, table or ()) if address not in before]
+    to_syslog(options, itertools.chain(
+        (b"added %s # %s%s" % (address, why.encode(), b", %d %s" % (
+            attempts, b"attempts" if options.careful else b"lines") if attempts else b"")
+         for address, attempts, why, _ in (finding(night, found, address) for address in added)),
+        (b"expired " + entry for entry in night.expired),
+        (b"let off %s # %d attempts, %d logins, %d deliveries" % (
+            address, attempts, verdict.logins, verdict.delivered)
+         for address, attempts, verdict in night.let_off)))
+    # what is dated the range's first day and not found now is of the night before
+    since = local_time(options.now - options.days * 86400)[:10].encode()
+    night.others = [entry for entry in night.old or () for match in [DATED.fullmatch(entry)]
+                    if match and (match.group(2) > since or match.group(2) == since
+                                  and match.group(1) in found)]
     text = report(night, found, added, night.old if table is None else table)
     if options.verbose:
         to_stderr(text.encode())
     if options.mail and added and not options.dry_run:
-        subject = "logcheck on %s: %s%d added to %s" % (
-            os.uname().nodename, "FAILED, " if night.status else "", len(added),
-            visible(options.table))
-        # all of it is ASCII, and no line begins with a dot or "From "
-        letter = "\n".join((
-            "From: root", "To: " + options.mail, "Subject: " + subject,
-            "Date: " + time.strftime("%a, %d %b %Y %H:%M:%S %z"),
-            "Auto-Submitted: auto-generated", "", text))
-        try:
-            command(("sendmail", "-oi", options.mail), letter.encode())
-        except OSError as error:
-            night.complain("sendmail", error)
+        mail(options, night, len(added), text)
+
+
+def mail(options, night, added, text):
+    """--mail: send the report (text: str) of so many new entries. A failure is reported."""
+    # all of it is ASCII, and no line begins with a dot or "From "
+    letter = "\n".join((
+        "From: root", "To: " + options.mail, "Subject: %s on %s: %s%d added" % (
+            visible(options.table), os.uname().nodename, "FAILED, " if night.status else "", added),
+        "Date: " + time.strftime("%a, %d %b %Y %H:%M:%S %z"),
+        "Auto-Submitted: auto-generated", "", text))
+    try:
+        command(("sendmail", "-oi", options.mail), letter.encode())
+    except OSError as error:
+        night.complain("sendmail", error)
+
+
+def to_syslog(options, lines):
+    """--syslog: put lines (bytes) into the system's log, as daemon: auth and mail are read back."""
+    if options.syslog and not options.dry_run:
+        import syslog
+        syslog.openlog("logcheck.py", 0, syslog.LOG_DAEMON)
+        for line in lines:
+            syslog.syslog(syslog.LOG_NOTICE, visible(line[:400]).replace(" # ", ": ", 1))
+
+
+def finding(night, found, address):
+    """What a run has found of a new address (bytes): (it, its attempts or, in the default mode,
+    lines (int), why (str), the line that tells it (bytes)). found: {address: Verdict}.
+    """
+    if address in night.findings:
+        return (address,) + night.findings[address]
+    if address not in found:
+        return address, 0, "pf's own table", b""
+    verdict = found[address]
+    good = "".join("; %s: %d" % pair for pair in (
+        ("logins", verdict.logins), ("deliveries", verdict.delivered)) if pair[1])
+    return (address, verdict.attempts, verdict.why + good,
+            night.lines.get((address, verdict.rule), b""))
 
 
 def report(night, found, added, table):
-    """The nightly report (str). found: {address: Verdict}; added: the new entries (list of bytes);
-    table: what it holds now (list of bytes, or None if not known).
+    """The nightly report (str). found: {address: Verdict}; added: the new addresses (list of
+    bytes); table: what it holds now (list of bytes, or None if not known).
     """
+    import heapq
+
     def most_first(rows):
-        """Rows (entry (bytes), how often (int), ...), sorted."""
-        return sorted(rows, key=lambda row: (-row[1], sort_key(row[0])))
+        """The first 50 of rows (entry (bytes), how often (int), ...), sorted."""
+        return heapq.nsmallest(50, rows, key=lambda row: (-row[1], sort_key(row[0])))
 
-    def finding(entry):
-        """A new entry, its attempts or hits, why, and the line that tells it."""
-        if entry not in found:
-            return entry, 0, "pf's own table", b""
-        if entry in night.findings:
-            return (entry,) + night.findings[entry]
-        verdict = found[entry]
-        return entry, verdict.attempts, verdict.why + "".join(
-            "; %s: %d" % pair for pair in (("logins", verdict.logins),
-                                           ("deliveries", verdict.delivered)) if pair[1]
-        ), night.lines.get((entry, verdict.rule), b"")
-
-    def section(heading, lines, most=50):
+    def section(heading, lines, total=0):
+        """Up to 50 lines, of so many (int) if not all are given."""
         if lines:
-            rows.extend([""] + [heading] * bool(heading) + lines[:most])
-        if lines[most:]:
-            rows.append("and %d more" % len(lines[most:]))
+            rows.extend([""] + [heading] * bool(heading) + lines[:50])
+        if max(total, len(lines)) > 50:
+            rows.append("and %d more" % (max(total, len(lines)) - 50))
 
     held = set(map(address_of, table or ())) - {b""}
     rows = ["logcheck on %s: %d added, %d expired, %d let off, %s in the table; %s" % (
@@ -2106,20 +2160,18 @@ def report(night, found, added, table):
         "range: %s to %s" % night.range]
     section("%-40s%13s%13s%13s" % ("log", "lines", "suspicious", "in range"), [
         tally.row() for tally in night.tallies])
-    new = []
-    for entry, hits, why, line in most_first(map(finding, map(address_of, added)))[:50]:
-        new.append("%-32s%8s  %s" % (visible(entry[:200]), hits or "-", why))
-        if line:
-            new.append("    " + visible(PASSWORD.sub(rb"\1(...)", line)[:400]))
-    if added[50:]:
-        new.append("and %d more" % len(added[50:]))
-    section("new" + " " * 29 + "%8s  why" % ("hits" if night.findings else "attempts"), new,
-            len(new))
+    section("new" + " " * 29 + "%8s  why" % ("hits" if night.findings else "attempts"), [
+        "%-32s%8s  %s%s" % (visible(entry[:200]), attempts or "-", why, "\n    " * bool(line) + visible(
+            PASSWORD.sub(rb"\1(...)", line)[:400]))
+        for entry, attempts, why, line in most_first(
+            finding(night, found, address) for address in added)], len(added))
+    section("added by the day's other runs", [
+        visible(entry[:200]) for entry in sorted(night.others, key=sort_key)])
     section("let off" + " " * 25 + "attempts  logins  deliveries", [
         "%-32s%8d%8d%12d%s%s" % (address.decode(), attempts, verdict.logins, verdict.delivered,
                                  "" if verdict.logins or verdict.delivered else "  we put it off",
                                  "  still in the table" if address in held else "")
-        for address, attempts, verdict in most_first(night.let_off)])
+        for address, attempts, verdict in most_first(night.let_off)], len(night.let_off))
     section("near misses" + " " * 21 + "attempts  why", [
         "%-32s%8d  %s" % (address.decode(), attempts, verdict.rule.reason)
         for address, attempts, verdict in most_first(night.near)])
@@ -2131,7 +2183,8 @@ def report(night, found, added, table):
         "%-32s  expired" % visible(entry[:200]) for entry in sorted(night.expired, key=sort_key)])
     section("", night.errors)
     # no line that a mailer cuts, or takes for an end or a beginning
-    return "\n".join(re.sub(r"^(?=\.|From )", " ", row[:990]) for row in rows + [""])
+    return "\n".join(re.sub(r"^(?=\.|From )", " ", row[:990])
+                     for row in "\n".join(rows + [""]).split("\n"))
 
 
 def run():

@@ -7,6 +7,7 @@ import gzip
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,12 +21,17 @@ from host import (ATTACK, LOADED, MAIL, NIGHT, NOW, REFERENCE, SCRIPT, SHOWN, ST
 MAKES = [name for name in ("make", "bmake") if shutil.which(name)]
 SHELLS = [name for name in ("sh", "dash", "ksh", "mksh", "bash") if shutil.which(name)]
 README = pathlib.Path(TOP, "README").read_text(encoding="ascii")
+# the files shown in LINUX
+LOADER, SERVICE, TIMER = FILES = [re.search(
+    r"(?m)(?<=\n)    %s.*\n(    .*\n)*" % re.escape(start), README).group()
+    for start in ("PATH=", "[Service]", "[Timer]")]
 # its indented commands, without what stands behind three blanks
 EXAMPLES = {re.split(" {3,}", row.strip())[0]
-            for row in re.sub("(?s)SYNOPSIS.*?To see it", "", README).splitlines()
+            for row in re.sub("(?s)SYNOPSIS.*?(?=    make demo)|" + "|".join(map(
+                re.escape, FILES)), "", README).splitlines()
             if re.match(" {4,12}[^ ]", row) and not row.startswith("      --")}
 EXCERPTS = {line for line in EXAMPLES if re.match(
-    r"block in |set limit |table .*mx1|pfctl -nf|/root/logcheck\.sh|\*/10 |logcheck on ", line)}
+    r"block in |set limit |table .*mx1|/root/logcheck\.sh|\*/10 |logcheck(\.py: added| on) ", line)}
 COMMANDS = set()
 
 
@@ -46,11 +52,12 @@ STEPS = commands("192.0.2.0/24", "touch /etc/bruteforce$", "pfctl -f", "-T show$
 BEFORE = commands("^cp .*before$", "awk")
 STEP_1, STEP_2, STEP_3, BACK = commands("-n --no-pf", "-cnv --no-pf", "--days 7", "dated &&")
 LINES = commands("^192.0.2.7 #", "^192.0.2.9$", "^198.51.100.0/24$", "^192.0.2.8 #")
-WHY, ALLOW, FORGIVE = commands("^grep", "192.0.2.7 >> /etc/bruteforce.allow", "--forgive")
-OTHER_NAMES = commands("-x 90 -a", "-m .*mx1", "-m .*mail.log")
-NFT = commands("add table", "set .* v4 '", "set .* v6 '", "add chain", "ip saddr", "ip6 saddr",
-               "nft -f -")
-MX1, SEND, KEY = commands("touch .*mx1$", "ssh -i", "^restrict,command=")
+WHY, ALLOW, FORGIVE = commands("^grep -wF", "192.0.2.7 >> /etc/bruteforce.allow",
+                               "^/root/logcheck.py --forgive")
+OF_OLD, FORGIVE_THEM = commands("^grep ' #", "xargs")
+OTHER_NAMES = commands("-x 90 -a", "-m .*mx1")
+BOOT, CRON, JOURNAL, UNBLOCK = commands("^@reboot", "^30 1 ", "^journalctl", "--no-pf --forgive")
+MX1, SEND, KEY = commands("touch .*mx1$", "ssh -T", "^restrict,command=")
 
 
 def call(words, cwd=TOP, env=None):
@@ -88,12 +95,12 @@ def test_readme_names_the_options_that_help_names():
     said = options(README.split("\nOPTIONS\n")[1].split("\nCAREFUL MODE\n")[0].replace(
         "--version, -h, --help", "--version\n  -h, --help"))
     assert said == options(call([sys.executable, SCRIPT, "-h"])[1].split("options")[1])
-    assert len(said) == 19
+    assert len(said) == 20
 
 
 def test_readme_fits_a_terminal():
     assert [row for row in README.splitlines() if len(row) > 80 and row[:4] != "    "] == []
-    assert README.count("\n") <= 310
+    assert README.count("\n") <= 300
 
 
 @pytest.mark.parametrize("program", MAKES)
@@ -283,6 +290,9 @@ def test_lines_of_the_table(site):
         assert sorted(site.table().splitlines()) == sorted([newer] + [
             LINES[n] + (" # %s in the table before" % now[:10]) * (n == 1) for n in stays])
         assert site.shell(WHY)[1] == (LINES[0] + "\n") * (0 in stays)
+    for line in ("192.0.2.7", "2001:db8::/64 # 2026-11-24 sshd: unknown user"):
+        site.write("etc/bruteforce", b"192.0.2.70\n2001:db8:0:1::/64\n%s\n" % line.encode())
+        assert site.shell(WHY) == (0, line + "\n", "")
 
 
 def test_locked_out(site):
@@ -298,6 +308,21 @@ def test_locked_out(site):
     assert site.addresses() == ["192.0.2.200", "198.51.100.1", "203.0.113.1"]
 
 
+def test_what_the_old_script_had_banned_is_forgiven_by_one_command(site):
+    """Whatever xargs splits it into."""
+    site.keep_tables([b"192.0.2.1", b"192.0.2.200"])
+    site.write("etc/bruteforce", b"192.0.2.1\n198.51.100.7 # mine, in the table before\n"
+               + b"".join(b"2001:db8:%x::/64\n" % n for n in range(1500)))
+    site.silent(STEPS[-1].replace("-cv", "-c -m /dev/null -a /dev/null"))
+    assert site.shell(OF_OLD)[1].count("\n") == 1501
+    code, out, err = site.shell(FORGIVE_THEM.replace("xargs", "xargs -n 333"))
+    assert (code, err) == (0, "") and out.count("taken out of ") == 2 * 1501
+    before = site.table()
+    assert site.addresses() == ["192.0.2.200", "198.51.100.7"]
+    assert site.pf() == {b"192.0.2.200", b"198.51.100.7"}
+    assert site.shell(FORGIVE_THEM) == (0, "", "") and site.table() == before  # nobody is left
+
+
 # Other homes
 
 @pytest.mark.parametrize("line", OTHER_NAMES)
@@ -308,48 +333,78 @@ def test_logs_of_other_names(site, line):
         site.log("var/log/mx2/maillog", MAIL % b"203.0.113.2")
         site.log("var/log/mx2/maillog.0.gz", MAIL % b"203.0.113.3")
     site.silent(line)
-    assert site.addresses() == (
-        ["192.0.2.1", "192.0.2.200"] + ["198.51.100.1"] * ("--no-pf" not in line)
-        + ["203.0.113.1"] + ["203.0.113.2", "203.0.113.3"] * ("mx2" in line))
-    assert site.pf_calls() == ([] if "--no-pf" in line else site.replaced())
+    assert site.addresses() == (["192.0.2.1", "192.0.2.200", "198.51.100.1", "203.0.113.1"]
+                                + ["203.0.113.2", "203.0.113.3"] * ("mx2" in line))
+    assert site.pf_calls() == site.replaced()
 
 
-PACKETS = """
-import socket, sys
-for address in sys.argv[1:]:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    here, peer = (socket.socket(family, socket.SOCK_DGRAM) for _ in "12")
-    here.bind(("::1" if ":" in address else "127.0.0.1", 0))
-    here.settimeout(0.1)
-    peer.bind((address, 0))
-    peer.sendto(b"passed", here.getsockname())
-    try:
-        print(here.recv(6).decode(), address)
-    except socket.timeout:
-        print("dropped", address)
-"""
-NO_NFT = os.getuid() or not all(map(shutil.which, ("nft", "ip", "unshare"))) or call(
-    ["unshare", "-n", "nft", "list", "tables"])[0]
+NO_NFT = os.getuid() or not all(map(shutil.which, ("nft", "ip", "unshare", "nsenter", "busybox"))
+                                ) or call(["unshare", "-n", "nft", "list", "tables"])[0]
 
 
 @pytest.mark.skipif(bool(NO_NFT), reason="needs root, ip, unshare, and nft in a network namespace")
 def test_nftables(site):
-    """From an empty ruleset, filled twice: packets from addresses in the table are dropped."""
-    site.write("etc/bruteforce", b"# by hand\n192.0.2.7 # 2026-11-24 sshd: root failed\n192.0.2.7\n"
-               b"198.51.100.0/24\n198.51.100.9\n203.0.113.1 # office\n2001:db8::1\n!203.0.113.9\n"
-               b"2001:db8:0:1::/64 # 2026-11-24 sshd: root failed\nmail.example.org\n")
-    banned = ["192.0.2.7", "198.51.100.77", "203.0.113.1", "2001:db8::1", "2001:db8:0:1::5"]
-    others = ["192.0.2.8", "192.0.2.99", "203.0.113.9", "2001:db8::2"]
-    send = "'%s' -c '%s' %s" % (sys.executable, PACKETS, " ".join(banned + others))
-    lines = ["set -e", "ip link set lo up"] + [
-        "ip addr add %s dev lo %s" % (address, "nodad" * (":" in address))
-        for address in banned + others]
-    lines += [send] + NFT[:6] + ["nft add element inet bruteforce v4 '{ 192.0.2.99 }'"]
-    lines += [site.moved(NFT[6])] * 2 + [send]
-    code, out, err = call(["unshare", "-n", "sh", "-c", "\n".join(lines)])
-    assert (code, err) == (0, "")
-    assert out.splitlines() == ["passed " + address for address in banned + others] + [
-        "dropped " + address for address in banned] + ["passed " + address for address in others]
+    """From an empty ruleset to blocked packets and back, with cron's environment, while a peer in
+    another network namespace knocks from all its addresses.
+    """
+    site.write("etc/bruteforce", b"# mine\n192.0.2.7\t# tab\n192.0.2.99 # us\n198.51.100.0/24\n"
+               b"198.51.100.9\n!198.51.100.10\n2001:DB8::1 2001:db8::3 # two\n!2001:db8:1::9\n"
+               b"2001:db8:1::/64 # 2026-11-24 sshd: root failed\nmail.example.org\n010.0.0.1/32\n")
+    site.write("root/bruteforce.sh", site.moved(LOADER).encode())
+    site.log("var/log/mail.log", MAIL % b"203.0.113.9")
+    site.log("var/log/auth.log", ATTACK % b"2001:db8:2::5")
+    site.write("bin/journalctl", b"#!/bin/sh\n[ \"$*\" = '-o short-iso --since -26h -t sshd -t "
+               b"sshd-session' ] && echo '%s mail sshd[1]: Invalid user x from 203.0.113.7 port 1'"
+               % site.clock("%Y-%m-%dT%H:%M:%S", 2).encode(), 0o755)
+    boot, cron, journal, unblock = [
+        "env -i TZ=%s PATH=%s:/usr/bin:/bin sh -c %s > out || echo failed" % (
+            site.tz, site.path("bin"),
+            shlex.quote(site.moved(re.sub("^@reboot |^30 1 [* ]+", "", line))))
+        for line in (BOOT, CRON.replace("-cv", "-c"), JOURNAL, UNBLOCK)]
+    mine = ["192.0.2.7", "198.51.100.77", "2001:db8::1", "2001:db8::3", "2001:db8:1::5"]
+    found, journals = ["203.0.113.9", "2001:db8:2::7"], ["203.0.113.7"]
+    peer = mine + found + journals + ["192.0.2.8", "198.51.100.10", "2001:db8:1::9"]
+    script = r"""set -e
+unshare -n sleep 60 & peer=$!; trap 'kill $peer' EXIT; sleep 0.3
+at() { nsenter -n -t $peer "$@"; }
+us() { case $1 in *:*) v=-6 us=2001:db8:f::1 nodad=nodad ;; *) v=-4 us=203.0.113.200 nodad=; esac; }
+ping="busybox ping -c 1 -W 1 -q"
+ip link set lo up; at ip link set lo up; ip link add ours type veth peer name its netns $peer
+ip link set ours up; at ip link set its up; ip addr add 192.0.2.99 dev lo
+for a in . :; do us $a; ip addr add $us dev ours $nodad
+    ip $v route add default dev ours; at ip $v route add default dev its; done
+for a in PEER; do us $a; at ip addr add $a dev its $nodad; done
+knock() { for a in PEER; do us $a; at $ping -I $a $us > pinged && echo $a & all="$all $!"; done
+    wait $all || :; all=; echo --
+    $ping 192.0.2.7 > pinged; $ping -I 192.0.2.99 203.0.113.200 > pinged; } # answers, and our own
+""".replace("PEER", " ".join(peer)) + "\n".join((
+        "knock", boot, "knock", cron, cron, "nft list table inet bruteforce | grep -c 'drop$'",
+        "knock", journal, "knock", site.moved("mv /etc/bruteforce /etc/away"), boot, "knock",
+        site.moved("mv /etc/away /etc/bruteforce"), unblock,
+        unblock.replace("192.0.2.7", "2001:db8:1::7"), "knock"))
+    code, out, err = call(["unshare", "-n", "sh", "-c", script], cwd=site.folder)
+    assert code == 0 and set(err.splitlines()) == {
+        "not loaded: mail.example.org", "not loaded: 010.0.0.1/32",
+        "sed: can't read %s: No such file or directory" % site.path("etc/bruteforce")}
+    parts = [part.split() for part in out.split("--\n")]
+    all_three = mine + found + journals
+    assert [[address for address in peer if address not in part] for part in parts[:-1]] == [
+        [], mine, mine + found, all_three, all_three,
+        [address for address in all_three if address not in ("192.0.2.7", "2001:db8:1::5")]]
+    assert [set(part) - set(peer) for part in parts] == [
+        set(), set(), {"2"}, set(), {"failed"}, set(), set()]
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_systemd_units(site):
+    for name, text in (("service", SERVICE), ("timer", TIMER)):
+        site.write("bruteforce." + name, site.moved(text).encode())
+    run = re.search("ExecStart=(.*)", SERVICE).group(1)
+    assert CRON == "30 1 * * * %s && %s" % (run, UNBLOCK.split(" && ")[1])
+    assert re.findall("Exec.*Post=/bin/(.*)|Pre=/bin/(.*)", SERVICE) == [
+        ("", BOOT[8:]), (BOOT[8:], "")]
+    assert call(["systemd-analyze", "verify", site.path("bruteforce.service"),
+                 site.path("bruteforce.timer")]) == (0, "", "")
 
 
 def test_table_of_another_host(site):
@@ -371,26 +426,33 @@ def test_table_of_another_host(site):
 
 # make install
 
-@pytest.mark.parametrize("version, program, more, where", [
-    (version, MAKES[0], [], "root/logcheck.py") for version in pythons()] + [
-    ("", program, more, where) for program in MAKES for more, where in (
-        ([], "root/logcheck.py"), (["PREFIX=/usr/sbin"], "usr/sbin/logcheck.py"),
-        (["TARGET=/opt/logcheck"], "opt/logcheck"))])
-def test_install(tmp_path, version, program, more, where):
-    """For each Python, and over another file; it names the Python behind a shim like pyenv's."""
+@pytest.mark.parametrize("version, program, more, where, system", [
+    (version, MAKES[0], [], "root/logcheck.py", "OpenBSD") for version in pythons()] + [
+    ("", program, more, where, system) for program in MAKES for more, where, system in (
+        ([], "root/logcheck.py", "Linux"),
+        (["PREFIX=/usr/sbin"], "usr/sbin/logcheck.py", "FreeBSD"),
+        (["TARGET=/opt/logcheck"], "opt/logcheck", "Linux"))])
+def test_install(tmp_path, version, program, more, where, system):
+    """For each Python, and over another file; it names the Python behind a shim like pyenv's. What
+    it recommends is what README has for the system.
+    """
     real = pythons().get(version, sys.executable)
     Host(tmp_path).write("shim", b'#!/bin/sh\nexec "%s" "$@"\n' % os.fsencode(real), 0o755)
+    Host(tmp_path).write("uname", b"#!/bin/sh\necho %s\n" % system.encode(), 0o755)
     more = more + ["DESTDIR=%s/stage" % tmp_path,
                    "PYTHON=" + (real if version else "%s/shim" % tmp_path)]
     path = tmp_path / "stage" / where
     path.parent.mkdir(parents=True)
     path.write_bytes(b"another")
     with path.open("rb") as running:  # a run that has it open is not disturbed
-        code, out, err = call(["sh", "-c", 'umask 077; exec "$@"', "", program, INSTALL] + more)
+        code, out, err = call(["sh", "-c", 'umask 077; exec "$@"', "", program, INSTALL] + more,
+                              env=dict(os.environ, PATH="%s:%s" % (tmp_path, os.environ["PATH"])))
         assert running.read() == b"another"
-    assert code == 0 and re.sub("warning: .*\n", "", err) == "" and "/etc/daily.local" in out
+    assert code == 0 and re.sub("warning: .*\n", "", err) == ""
+    assert ("/etc/daily.local" in out) == (system != "Linux")
     assert re.findall("(?m)^    (.*)$", out) == [
-        line.replace(DEFAULT, "/" + where) for line in (STEPS[-1], DEFAULT)]
+        line.replace(DEFAULT, "/" + where)
+        for line in ((BOOT, CRON) if system == "Linux" else (STEPS[-1], DEFAULT))]
     (name, (mode, text)), = files(tmp_path / "stage").items()
     assert (name, mode) == (where, 0o100755)
     first, rest = text.split(b"\n", 1)

@@ -14,8 +14,10 @@ import os
 import pty
 import re
 import shutil
+import sys
 import threading
 import time
+import types
 
 import pytest
 
@@ -328,7 +330,7 @@ def test_letter(host, mode, address, zone, offset):
     assert arguments == ["-oi", address]
     assert (headers["From"], headers["To"], headers["Auto-Submitted"], headers["Subject"]) == (
         "root", address, "auto-generated",
-        "logcheck on %s: 3 added to bruteforce" % os.uname().nodename)
+        "bruteforce on %s: 3 added" % os.uname().nodename)
     assert re.match(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}\Z",
                     headers["Date"]) and headers["Date"].endswith(offset)
     sent = email.utils.mktime_tz(email.utils.parsedate_tz(headers["Date"]))
@@ -515,6 +517,57 @@ def test_report_is_the_same_twice(small, mode):
     small.write("bruteforce", b"".join(b"%d.1.1.1\n" % n for n in range(250, 400)))
     reports = {report(small, "-nv", *mode, process=True, PYTHONHASHSEED=seed) for seed in "012"}
     assert len(reports) == 1 and reports.pop().count("could not load it") == 49 + 20 * 2
+
+
+def test_report_names_what_the_days_other_runs_added(host):
+    """By their dates; what the night before added is old, unless it is found again."""
+    old = [b"192.0.2.1 # 2018-04-08 by day", b"192.0.2.5 # 2018-04-09 by day",
+           b"192.0.2.6 # 2018-04-08 the night before", b"192.0.2.8 # 2018-04-07 earlier",
+           b"192.0.2.9 # 2018-04-09"]
+    host.write("bruteforce", b"\n".join(old) + b"\n192.0.2.7 # mine, 2018-04-09\n")
+    said = host.run("-cv", "-x", "90").stderr
+    assert ": 2 added, " in said and said.split("\nadded by the day's other runs\n")[1].split(
+        "\n\n")[0].strip() == "\n".join(old[n].decode() for n in (0, 1, 4))
+    host.write("bruteforce", b"192.0.2.1\n")
+    assert "other runs" not in host.run("-v").stderr
+
+
+# --syslog
+
+def syslog_of(host, *options):
+    """What a run tells the system's log (list of str), all as daemon.notice."""
+    log = types.SimpleNamespace(LOG_DAEMON="daemon", LOG_NOTICE="notice")
+    log.openlog = lambda *how: setattr(log, "how", how)
+
+    def put(*what):
+        assert log.how == ("logcheck.py", 0, "daemon") and what[0] == "notice"
+        with open(host.path("syslog"), "a") as file:
+            print(what[1], file=file)
+    log.syslog = put
+    host.write("syslog", b"")
+    assert host.run(*options, prepare=lambda: sys.modules.update(syslog=log))[0] == 0
+    return host.read("syslog").decode().splitlines()
+
+
+def test_syslog_has_a_line_for_each_address(small, mode):
+    small.write("bruteforce", b"192.0.2.11 # 2018-04-08 x\n"
+                b"192.0.2.77 # 2018-01-01 sshd: unknown user\n")
+    options = ("--syslog", "-x", "30", "-w", "allow") + mode
+    assert syslog_of(small, "-n", *options) == syslog_of(small, "-n", *mode) == []
+    told = syslog_of(small, *options)
+    assert "2J" not in str(told)  # which was typed
+    assert {line.split(": ")[0][6:].encode() for line in told if line.startswith("added ")} == {
+        line.split(b" ")[0] for line in small.read().splitlines()} - {b"192.0.2.11"}
+    assert [line for line in told if ".2.1:" in line or "198" in line or line[0] != "a"] == [
+        "added 192.0.2.1: " + ("sshd: root failed, 3 attempts" if mode else
+                               'matches "root", 2 lines'),
+        "added 198.51.100.1: pf's own table", "expired 192.0.2.77: 2018-01-01 sshd: unknown user"
+    ] + ["let off 192.0.2.11: 1 failures, 1 logins, 0 deliveries",
+         "let off 192.0.2.13: 2 failures, 2 logins, 0 deliveries"] * bool(mode)
+    assert syslog_of(small, "--syslog", "--forgive", "198.51.100.1", "--forgive", "192.0.2.8/31"
+                     ) == ["forgiven 192.0.2.9: 2018-04-09 " + (
+                         "sshd: unknown user" if mode else "authlog"),
+                           "forgiven 198.51.100.1: 2018-04-09 pf's own table"]
 
 
 # A terminal

@@ -147,15 +147,49 @@ def test_forgive(host, mode):
     ("192.0.2.1", "show", [REFUSAL]), ("192.0.2.1", "delete", [REFUSAL]),
     ("192.0.2.8", "delete", [REFUSAL])])
 def test_forgive_fails(host, mode, wanted, fails, said):
-    host.write("bruteforce", b"10.0.0.0/8\n198.51.100.1 198.51.100.2\n192.0.2.1\n")
+    host.write("bruteforce", b"10.0.0.0/8 # 2018-04-01 by hand\n198.51.100.1 198.51.100.2\n"
+               b"192.0.2.1\n")
     host.pf_holds(b"192.0.2.1", b"192.0.2.8", b"203.0.113.0/24")
     before = host.pf()
     code, out, err = host.run("--forgive", wanted, *mode, PF_FAIL=fails)
     assert code == 1 and b"pf's table" not in out and host.pf() == before
-    assert host.read() == (b"10.0.0.0/8\n198.51.100.1 198.51.100.2\n"
+    assert host.read() == (b"10.0.0.0/8 # 2018-04-01 by hand\n198.51.100.1 198.51.100.2\n"
                            + b"192.0.2.1\n" * (wanted != "192.0.2.1"))
     assert len(err.splitlines()) == len(said)
     assert all(words in line for words, line in zip(said, err.splitlines()))
+
+
+@pytest.mark.parametrize("line, more, taken", [
+    (b"2001:db8::/64 # 2018-04-01 sshd: unknown user", [], True),
+    (b"2001:db8::/48 # 2018-04-01 sshd: unknown user", [], True),
+    (b"2001:db8::/64", [], True), (b"", [], True),  # in pf's table alone
+    (b"2001:db8::/56", ["-c", "--mask6", "56"], True), (b"2001:db8::/56", [], False),
+    (b"2001:DB8::/64 # office", [], False), (b"2001:db8::/48 # mine since 2018-04-01", [], False),
+    (b"2001:db8::/48 # next to 2001:db8::/64", [], False),
+    (b"2001:db8::/64 # 2018-4-1 x", [], False), (b"2001:db8::/40", [], False)])
+def test_forgive_takes_out_the_network_written_for_an_ipv6_host(host, line, more, taken):
+    network = (line or b"2001:db8::/64").split()[0]
+    stays = b"192.0.2.2\n2001:db8:ff00::/64 # 2018-04-01 sshd: unknown user\n"
+    host.write("bruteforce", line + b"\n" * bool(line) + stays)
+    host.pf_holds(network.lower(), b"192.0.2.2")
+    code, out, err = host.run("--forgive", "2001:db8::7", *more)
+    assert host.read() == stays if taken else host.read() == line + b"\n" + stays
+    assert host.pf() == {b"192.0.2.2"} | ({network.lower()} - {network.lower() if taken else b""})
+    if taken:
+        assert (code, err) == (0, "") and out.count(network) == 1 + bool(line)
+    else:
+        said = "cannot be taken out of the network %s; --forgive %s takes out all of it" % (
+            line.decode(), network.decode())
+        assert (code, out, err.count(said)) == (1, b"", 2) and "nothing of it is there" in err
+        assert host.run("--forgive", network.decode())[0] == 0 and host.read() == stays
+
+
+@pytest.mark.parametrize("options, code", [(["--no-pf"], 0), ([], 1)])
+def test_forgive_without_pf_says_what_another_packet_filter_must_do(host, options, code):
+    host.write("bruteforce", b"192.0.2.1\n")
+    run = host.run("--forgive", "192.0.2.1", *options, PATH="/usr/bin:/bin")
+    assert run.returncode == code and b"\npf was not asked: have your packet filter" in run.stdout
+    assert run.stderr == "logcheck: pfctl: No such file or directory\n" * code
 
 
 # pf's limit.
