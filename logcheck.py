@@ -79,6 +79,8 @@ def main(args):
         return night.complain(error.filename or "allow list", error)
     if options.forgive:
         return forgive(options, night)
+    if options.why:
+        return explain_why(options, night)
 
     # the attackers of the last day, from both logs
     found = (careful_attackers if options.careful else attackers)(options, night)
@@ -1082,6 +1084,7 @@ class Court:
     def __init__(self, options, days):
         self.options, self.days = options, days
         self.keep_lines = options.reported
+        self.asked = {canonical(address, options.mask6): {} for address in options.why or ()}
         self.cases, self.lines, self.named = {}, {}, False
         self.sessions, self.older_sessions, self.marked, self.ours = {}, {}, {}, set()
         rows = rules()
@@ -1243,6 +1246,10 @@ class Court:
             enough = 1 if rule.what in ("SURE", "LEFT") else self.options.count
             if dict(case).get(rule, 0) < enough:
                 self.lines[logged, rule] = line
+        if self.asked:
+            asked = self.asked.get(canonical(logged, self.options.mask6))
+            if asked is not None:
+                asked[rule] = asked.get(rule, [line])[:1] + [line]
         if isinstance(case, tuple):
             case = grown(case, rule, times) or dict(case)
             self.cases[logged] = case
@@ -1254,6 +1261,7 @@ class Court:
         attackers, and notes in the night what its report tells of them and of the others.
         """
         cases, threshold = self.join_peers(), self.options.count
+        night.asked = {peer: (cases.get(peer, ()), lines) for peer, lines in self.asked.items()}
         clients = 0 if self.named else sum(map(is_nameless, cases.values()))
         if clients >= NAMELESS:
             night.say("Postfix", "none of %d clients has a name (smtpd_peername_lookup = no?): "
@@ -1462,6 +1470,7 @@ class Night:
         self.findings = {}  # of the default mode: {address (bytes): (hits, why (str), first line)}
         # of careful mode: {(peer, rule): line}; (peer, attempts, Verdict); the highest near misses
         self.lines, self.let_off, self.near = {}, [], []
+        self.asked = {}  # --why: {peer: (its case, {rule: [first line, last line]})}
         # the file's lines before, or None if not known; {entry: why it is not in the table}
         self.old, self.left_out = None, {}
         # dated entries that were dropped, that the day's other runs added; how pf took the table
@@ -1513,10 +1522,10 @@ class Options:
         self.days, self.count, self.mask6 = DAYS, COUNT, MASK6
         self.now = int(time.time())
         self.dry_run = self.verbose = self.syslog = self.careful = self.no_pf = False
-        self.allow = self.expire = self.forgive = self.mail = None
+        self.allow = self.expire = self.forgive = self.why = self.mail = None
         if args:  # the bare nightly run needs no parser, which costs several milliseconds
             vars(self).update(parse(args))
-        self.reported = self.verbose or self.syslog or self.mail
+        self.reported = self.verbose or self.syslog or self.mail or self.why
 
 
 def checked(what, valid, read=str):
@@ -1524,7 +1533,7 @@ def checked(what, valid, read=str):
     otherwise says "not WHAT: TEXT" (str).
     """
     def value(text):
-        with contextlib.suppress(ValueError, OverflowError):
+        with contextlib.suppress(ValueError, OverflowError, TypeError):
             if valid(text):
                 return read(text)
         import argparse
@@ -1569,6 +1578,9 @@ OPTIONS = (
     ("--forgive ADDRESS", [checked("an address or network", lambda text: network(
         os.fsencode(text)))], "take an address or network out of the file and of pf's table, and "
      "do nothing else; may be repeated"),
+    ("--why ADDRESS", [checked("an address", lambda text: network(os.fsencode(text))[0] == network(
+        os.fsencode(text))[1], os.fsencode)], "with -c: tell what the logs hold for and against an "
+     "address, and how it is judged; change nothing; exit 0 if it is banned or in the table"),
     ("--mask6 LEN", number(32, 128), "with -c: IPv6 peers are judged as networks of LEN bits; %d"
      % MASK6),
     ("--syslog", None, "tell the system's log (daemon.notice) of each address"),
@@ -1616,7 +1628,7 @@ def parse(args):
     if any(arg.endswith("=--") for arg in args):  # argparse would take it for no value
         parser.error("expected one argument")
     given = vars(parser.parse_args(args))
-    for letter, name in (("-k", "count"), ("--mask6", "mask6")):
+    for letter, name in (("-k", "count"), ("--mask6", "mask6"), ("--why", "why")):
         if name in given and "careful" not in given:
             parser.error("%s has no effect without -c" % letter)
     return given
@@ -1801,20 +1813,21 @@ def allow_list(paths):
     there is no file. Raises OSError, which names the first line that is neither address nor
     network: a list read by halves would lock somebody out.
     """
-    if not paths:
-        return None
-    allowed = []
+    return in_order(found for _, _, found in allow_lines(paths)) if paths else None
+
+
+def allow_lines(paths):
+    """Yield each entry of --allow's files (list of str): (file, number of its line, network)."""
     for path in paths:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
                 text = address_of(line)
                 if text:
-                    block = network(text)
-                    if not block:
+                    found = network(text)
+                    if not found:
                         raise OSError(errno.EINVAL, "line %d: neither address nor network: %s"
                                       % (number, visible(text)), path)
-                    allowed.append(block)
-    return in_order(allowed)
+                    yield path, number, found
 
 
 def in_order(networks):
@@ -2038,11 +2051,65 @@ def forgiven(options, night, where, entries, wanted):
     return taken
 
 
+def explain_why(options, night):
+    """--why: tell how each address is judged, where it stands, and what the logs hold for and
+    against it. Changes nothing. Returns the exit code, 0 if all are banned or in the table.
+    """
+    found, shown, lines, code = careful_attackers(options, night), pf_table(options, night), [], 0
+    try:
+        old = old_file(options.etcfile)[0]
+    except OSError as error:
+        old = []
+        night.complain(options.etcfile, error)
+    for address in options.why:
+        peer = canonical(address, options.mask6)
+        case, told = night.asked[peer]
+        banned = found.get(peer) or found.get(canonical(address, 48))
+        here = in_order([network(address)])
+        held = ["    in %s: %s" % (where, visible(entry)) for where, entries in (
+            (options.etcfile, old), ("pf's table " + options.table, shown))
+                for entry in entries if is_allowed(entry, here)]
+        allowed = ["allowed by line %d of %s" % (number, path) for path, number, (first, last)
+                   in allow_lines(options.allow or ()) if first <= here[0][0] <= last]
+        lines.append("%s: %s" % (visible(peer or address), allowed[0] if allowed else judged(
+            banned, case, options.count)))
+        lines += held
+        code |= not held and (bool(allowed) or not banned)
+        for rule, times in sorted(case, key=lambda pair: (pair[0].what not in AGAINST,
+                                                          pair[0].door, -pair[1])):
+            lines.append("    %-8s%-12s%5d  %s (%s)" % (
+                "against" if rule.what in AGAINST else "for", rule.door, times, rule.reason,
+                rule.witness))
+            lines += ["        " + shown_line(line) for line in dict.fromkeys(told.get(rule, ()))]
+    print_lines(night, [line.encode() for line in lines])
+    return int(code)
+
+
+def judged(banned, case, threshold):
+    """--why: what the judgement (str) on a case (tuple) is. banned: the Verdict, or None."""
+    verdict, accused = weigh(case, threshold), weigh(against(case), threshold)
+    if banned:
+        text = "banned: %s; %d attempts" % (banned.why, banned.attempts)
+    elif accused.why:
+        text = "let off: %s; %d attempts, %d logins, %d deliveries" % (
+            accused.why, accused.attempts, verdict.logins, verdict.delivered)
+    elif verdict.attempts:
+        text = "near: %s; %d attempts" % (verdict.rule.reason, verdict.attempts)
+    else:
+        text = "nothing known against it"
+    return "%s (failures count from %d on)" % (text, threshold)
+
+
 # The report and the letter
 
 # passwords that a line may hold: what stands behind an AUTH command, or what Dovecot was asked to log
 PASSWORD = re.compile(rb"(?i)(\bAUTH (?:(?!from |command )[\w-]+[ \\]|from \S+: )|given password: )"
                       rb"(?:.*(?=\" result=)|.*)")
+
+
+def shown_line(line):
+    """A line of a log (bytes) as it may be shown (str): without passwords, and not too long."""
+    return visible(PASSWORD.sub(rb"\1(...)", line)[:400])
 
 
 def explain(lines, findings):
@@ -2161,8 +2228,8 @@ def report(night, found, added, table):
     section("%-40s%13s%13s%13s" % ("log", "lines", "suspicious", "in range"), [
         tally.row() for tally in night.tallies])
     section("new" + " " * 29 + "%8s  why" % ("hits" if night.findings else "attempts"), [
-        "%-32s%8s  %s%s" % (visible(entry[:200]), attempts or "-", why, "\n    " * bool(line) + visible(
-            PASSWORD.sub(rb"\1(...)", line)[:400]))
+        "%-32s%8s  %s%s" % (visible(entry[:200]), attempts or "-", why,
+                            "\n    " * bool(line) + shown_line(line))
         for entry, attempts, why, line in most_first(
             finding(night, found, address) for address in added)], len(added))
     section("added by the day's other runs", [

@@ -562,8 +562,8 @@ def test_syslog_has_a_line_for_each_address(small, mode):
         "added 192.0.2.1: " + ("sshd: root failed, 3 attempts" if mode else
                                'matches "root", 2 lines'),
         "added 198.51.100.1: pf's own table", "expired 192.0.2.77: 2018-01-01 sshd: unknown user"
-    ] + ["let off 192.0.2.11: 1 failures, 1 logins, 0 deliveries",
-         "let off 192.0.2.13: 2 failures, 2 logins, 0 deliveries"] * bool(mode)
+    ] + ["let off 192.0.2.11: 1 attempts, 1 logins, 0 deliveries",
+         "let off 192.0.2.13: 2 attempts, 2 logins, 0 deliveries"] * bool(mode)
     assert syslog_of(small, "--syslog", "--forgive", "198.51.100.1", "--forgive", "192.0.2.8/31"
                      ) == ["forgiven 192.0.2.9: 2018-04-09 " + (
                          "sshd: unknown user" if mode else "authlog"),
@@ -638,3 +638,52 @@ def test_licence_travels_with_the_file():
         assert " ".join(licence.read().split()) in " ".join(top.split())
     assert re.search(r"(?m)^Copyright \(c\) \d{4} the logcheck\.py authors$", top)
     assert top.count("\n") < 40
+
+
+# --why: (address, options, exit code, what the first line says, what more)
+WHY = [
+    ("192.0.2.7", (), 0, "192.0.2.7: banned: sshd: failed password; 6 attempts (failures count from 5 "
+     "on)", ["against ssh             6  sshd: failed password (failed)", "port 220 ", "port 225 "]),
+    ("192.0.2.8", (), 1, "192.0.2.8: near: sshd: failed password; 2 attempts", ["port 221 "]),
+    ("192.0.2.9", (), 1, "192.0.2.9: let off: sshd: root failed; 1 attempts, 1 logins, 0 deliveries",
+     ["for     ssh             1  sshd: login (accepted)"]),
+    ("2001:db8::77", (), 0, "2001:db8::/64: banned: sshd: unknown user; 1 attempts", []),
+    ("2001:db8:0:1::77", (), 1, "2001:db8:0:1::/64: nothing known against it", []),
+    ("192.0.2.66", (), 0, "192.0.2.66: nothing known against it",
+     ["in %s/bruteforce: 192.0.2.66 # 2018-04-01 sshd: unknown user"]),
+    ("192.0.2.67", (), 0, "192.0.2.67: nothing known", ["in pf's table bruteforce: 192.0.2.67"]),
+    ("192.0.2.67", ("--no-pf",), 1, "192.0.2.67: nothing known against it", []),
+    ("192.0.2.7", ("-w", "allow"), 1, "192.0.2.7: allowed by line 2 of allow",
+     ["against ssh             6  sshd: failed password (failed)"]),
+    ("127.0.0.1", (), 1, "127.0.0.1: nothing known against it", []),
+]
+
+
+@pytest.mark.parametrize("address, options, code, first, more", WHY)
+def test_why(host, address, options, code, first, more):
+    root, bob = ATTACK % b"192.0.2.9", ATTACK.replace(b"root", b"bob")
+    host.write("authlog", repeated(bob % b"192.0.2.7", 6) + repeated(bob % b"192.0.2.8", 2)
+               + root + root.replace(b"Failed", b"Accepted")
+               + (ATTACK % b"2001:db8::9").replace(b"Failed password for root", b"Invalid user x")
+               .replace(b" ssh2", b""))
+    host.write("maillog", b"")
+    host.write("bruteforce", b"192.0.2.66 # 2018-04-01 sshd: unknown user\n")
+    host.write("pf-table", b"   192.0.2.67\n")
+    host.write("allow", b"# the office\n192.0.2.0/29\n")
+    before = host.read(), host.names()
+    done = host.run("-c", "--why", address, *options)
+    assert (done.returncode, done.stderr) == (code, "")
+    said = done.stdout.decode().split("\n", 1)
+    assert said[0].startswith(first)
+    for text in more:
+        assert text.replace("%s", host.folder) in said[1]
+    assert (host.read(), host.names()) == before
+    assert set(host.pf_calls()) <= {SHOWN}
+
+
+@pytest.mark.parametrize("options, said", [
+    (("--why", "192.0.2.7"), "--why has no effect without -c"),
+    (("-c", "--why", "192.0.2.0/24"), "argument --why: not an address: 192.0.2.0/24"),
+    (("-c", "--why", "x"), "argument --why: not an address: x")])
+def test_why_of_what(host, options, said):
+    assert host.run(*options) == (2, b"", "logcheck: usage: %s (logcheck.py -h tells)\n" % said)
