@@ -52,8 +52,8 @@ STEPS = commands("192.0.2.0/24", "touch /etc/bruteforce$", "pfctl -f", "-T show$
 BEFORE = commands("^cp .*before$", "awk")
 STEP_1, STEP_2, STEP_3, BACK = commands("-n --no-pf", "-cnv --no-pf", "--days 7", "dated &&")
 LINES = commands("^192.0.2.7 #", "^192.0.2.9$", "^198.51.100.0/24$", "^192.0.2.8 #")
-WHY, ALLOW, FORGIVE = commands("^grep -wF", "192.0.2.7 >> /etc/bruteforce.allow",
-                               "^/root/logcheck.py --forgive")
+WHY, ASK, ALLOW, FORGIVE = commands("^grep -wF", "--why", "192.0.2.7 >> /etc/bruteforce.allow",
+                                    "^/root/logcheck.py --forgive")
 OF_OLD, FORGIVE_THEM = commands("^grep ' #", "xargs")
 OTHER_NAMES = commands("-x 90 -a", "-m .*mx1")
 BOOT, CRON, JOURNAL, UNBLOCK = commands("^@reboot", "^30 1 ", "^journalctl", "--no-pf --forgive")
@@ -95,7 +95,7 @@ def test_readme_names_the_options_that_help_names():
     said = options(README.split("\nOPTIONS\n")[1].split("\nCAREFUL MODE\n")[0].replace(
         "--version, -h, --help", "--version\n  -h, --help"))
     assert said == options(call([sys.executable, SCRIPT, "-h"])[1].split("options")[1])
-    assert len(said) == 20
+    assert len(said) == 21
 
 
 def test_readme_fits_a_terminal():
@@ -299,6 +299,9 @@ def test_locked_out(site):
     site.write("etc/bruteforce", b"192.0.2.7 # 2026-11-24 sshd: unknown user\n192.0.2.200\n")
     site.log("var/log/authlog", ATTACK % b"192.0.2.7")
     site.keep_tables([b"192.0.2.7", b"198.51.100.1"])
+    site.write("etc/bruteforce.allow", b"")
+    code, out, err = site.shell(ASK)
+    assert (code, err) == (0, "") and out.startswith("192.0.2.7: banned: sshd: root failed; 1 ")
     site.silent(ALLOW)
     code, out, err = site.shell(FORGIVE)
     assert (code, err) == (0, "") and out.count("192.0.2.7") == 2 and "allow list" in out
