@@ -431,7 +431,8 @@ class Range:
 
     first, last: epoch seconds; ends: both as local time (str); hours: {an hour of the range as
     syslogd writes it, "Apr  8 12" or "Apr 08 12" (bytes): "2018-04-08 12" (str)}; inner: those that
-    need no look at the minutes; dates: the first and the last ISO date (bytes) that it may hold.
+    need no look at the minutes; iso_hours: {(hour, offset) of an ISO stamp (bytes): whether it lies
+    in the range, or None if a part does}; dates: the first and the last ISO date (bytes) that it may hold.
     """
 
     def __init__(self, now, days):
@@ -448,6 +449,7 @@ class Range:
                       for form in ("%b %e %H", "%b %d %H")}
         # in a year or more, the first and the last hour come again as hours from within, and
         # syslogd's stamps do not name the year
+        self.iso_hours = {}
         edges = [end[:13] for end in self.ends] if days < 365 else []
         self.inner = {hour for hour, at in self.hours.items() if at not in edges}
 
@@ -465,7 +467,20 @@ class Range:
         if hour in self.hours:
             first, last = self.ends
             return first <= self.hours[hour] + line[9:15].decode("latin-1") <= last
-        second = iso_second(line) if self.may_hold(line) else None
+        stamp = re.match(ISO_STAMP, line) if self.may_hold(line) else None
+        if not stamp:
+            return False
+        hour = line[:13], stamp.group(7) or b""
+        if hour not in self.iso_hours:  # all of its seconds are in the range, none, or some
+            ends = {self.holds_second(b"%s:%s%s" % (hour[0], end, hour[1]))
+                    for end in (b"00:00", b"59:59")}
+            self.iso_hours[hour] = ends.pop() if len(ends) == 1 else None
+        inside = self.iso_hours[hour]
+        return self.holds_second(line) if inside is None else inside
+
+    def holds_second(self, line):
+        """Whether the ISO stamp that a line (bytes) begins with lies in the range."""
+        second = iso_second(line)
         return second is not None and self.first <= second <= self.last
 
 
@@ -494,7 +509,7 @@ def local_time(second):
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
 
 
-ISO_STAMP = (rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
+ISO_STAMP = (rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-5][0-9]):([0-6][0-9])"
              rb"(?:[.,][0-9]{1,9})?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?")
 ANY_STAMP = re.compile(SYSLOG_STAMP.pattern + b"|" + ISO_STAMP)
 
@@ -776,7 +791,7 @@ FAIL/auth/PAM        failed login  pam_<SERVICE>): authentication failure;~
     <PAM>{user=<WORD>|user=|}
 
 opensmtpd
-PEER                 session  smtp {event=|}connected address={[|}<IP>{]|} host=<ANY>
+PEER                 session  smtp {event=|}connected address={[|}<IP>{]|} host=<CALLED>
 END                  session  smtp {event=|}{disconnected|closed}<ANY>
 LOGIN/smtp/auth      login  smtp {event=|}authentication user=<TOKEN><AH> result=ok
 FAIL/smtp/auth       failed login  smtp {event=|}authentication <ANY>result=permfail
@@ -900,6 +915,7 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
                 rb"[\w ]*(?: \([^()]*\)|)"
                 rb"(?: \((?:SHA1 of |)given password: (?!.*\)(?:<[^<>]*>){0,2}: ).*\)|)",
     # OpenSMTPD
+    "<CALLED>": rb"(?:(?P<named>(?![\d.]+$)[\w.-]+)|.*)",
     "<AH>": rb"(?: ?address=\[?<IP>\]? host=\S+ ?|)",
     "<REFUSAL>": rb"55[0134] (?!5\.3\.4 )",
     "<AUTHCMD>": rb"(?i:auth)", "<RCPTCMD>": rb"(?i:rcpt to|mail from):",
@@ -955,10 +971,11 @@ PLAIN = re.compile(rb"(?!127\.|169\.254\.)(?:[1-9]|[1-9][0-9]|1[0-9][0-9]|2[01][
 
 class Rule:
     """A row of RULES. The verdict as what, door and witness; more: whether further rules are tried;
-    counted: whether it has an <N>; plain: whether a match names the peer and no more; group, other:
-    the rule that counts in its place where that group takes part in the match (<SURE>, or the
-    client's name); mild: a SURE of ssh for an account that is there; fullmatch: its pattern's, once
-    that has been tried (to compile all takes 30 ms).
+    counted: whether it has an <N>; groups: the names of its pattern's groups; plain: whether a match
+    names the peer and no more; other: the rule that counts in its place where <SURE> takes part in
+    the match, or the client has a name; mild: in place of a SURE of ssh for an account that is
+    there; number: its place in RULES; fullmatch: its pattern's, once that has been tried (to
+    compile all takes 30 ms).
     """
 
     def __init__(self, daemon, verdict, why, template):
@@ -969,18 +986,17 @@ class Rule:
         self.reason = "%s: %s" % (program, why)
         self.begins, self.follows = beginnings(template)
         self.pattern = expand(template) + rb"\r?"
-        self.counted = b"(?P<n>" in self.pattern
-        self.group = self.other = self.mild = None
-        self.plain = b"(?P<ip>" in self.pattern and not (
-            re.search(rb"\(\?P<(?:sure|own)>", self.pattern) or daemon == "opensmtpd"
+        self.groups = re.findall(r"\(\?P<(\w+)>", self.pattern.decode("latin-1"))
+        self.counted = "n" in self.groups
+        self.other = self.mild = None
+        self.plain = "ip" in self.groups and not (
+            "sure" in self.groups or "own" in self.groups or daemon == "opensmtpd"
             or self.what in ("REJECT", "DELIVERED") or self.witness == "user")
         if self.what == "SURE" and "invalid" in template:
             self.mild = self.twin("FAIL", program + ": user not allowed")
-        elif b"(?P<sure>" in self.pattern:
-            self.group = "sure"
+        elif "sure" in self.groups:
             self.other = self.twin("SURE", self.reason + " (root, or unknown)")
-        elif self.what == "REJECT" and (b"(?P<named>" in self.pattern or daemon == "opensmtpd"):
-            self.group = "named"
+        elif self.what == "REJECT":
             self.other = self.twin("NAMED", self.reason)
 
     def twin(self, what, reason):
@@ -1059,15 +1075,24 @@ def any_beginning(rows):
     """A pattern (bytes) that finds where a message of one of [Rule] may begin; its group "begin"
     is that beginning.
     """
-    # in reverse order a longer one comes before the shorter one that it begins with; grouped by
-    # their first letters, they are found in two thirds of the time
+    # sorted longest first
     begins = sorted({(begin, rule.follows) for rule in rows for begin in rule.begins}, reverse=True)
-    words = b"|".join(
-        b"%s(?:%s)" % (re.escape(letter), b"|".join(
-            re.escape(begin[1:]) + follows for begin, follows in group))
-        for letter, group in itertools.groupby(begins, key=lambda pair: pair[0][:1]))
-    pattern = b": (?:%s|%s|)%s(?P<begin>%s)" % (SOLARIS, RSYSLOG, LEAD, words)
+    pattern = b": (?:%s|%s|)%s(?P<begin>%s)" % (SOLARIS, RSYSLOG, LEAD, tree(begins))
     return re.sub(rb"\?P<(?!begin>)\w+>", b"?:", pattern)  # other names would come twice
+
+
+def tree(begins):
+    """A pattern (bytes) of beginnings [(words, what follows)] (bytes), sorted, in which the letters
+    that several share stand once: re tries one after another, and this takes half the time.
+    """
+    branches = []
+    for letter, group in itertools.groupby(begins, key=lambda pair: pair[0][:1]):
+        group = list(group)
+        shared = os.path.commonprefix([words for words, _ in group])
+        branches += [re.escape(shared) + tree([(words[len(shared):], follows)
+                                               for words, follows in group])
+                     ] if letter else [follows for _, follows in group]
+    return b"(?:%s)" % b"|".join(branches)
 
 
 class Court:
@@ -1105,7 +1130,7 @@ class Court:
         if days.may_hold(block) or any(map(days.may_hold,
                                            {line[:10] for line in block.split(b"\n")})):
             self.named = self.named or bool(NAMED.search(block))
-            search, recent, older = self.search, self.recent, self.older
+            search, recent, older, inner = self.search, self.recent, self.older, days.inner
             if b"last message repeated " in block:  # re keeps it: compiled once, in milliseconds
                 search = re.compile(b"(?:%s|last message repeated ).*" % self.words,
                                     re.MULTILINE).finditer
@@ -1114,7 +1139,8 @@ class Court:
                 line = block[start:end]
                 tally.suspicious += 1
                 # the same line twice is one event, which two rules of a syslogd have written
-                if days.holds(line) and line not in recent and line not in older:
+                if ((line[:9] in inner or days.holds(line)) and line not in recent
+                        and line not in older):
                     recent.add(line)
                     tally.in_range += (self.testify(block, start, end, hit) if hit["begin"]
                                        else self.repeat(block, start, end))
@@ -1142,21 +1168,27 @@ class Court:
             return False  # "error: PATH: File name too long": a user who has logged in types PATH
         if head["times"]:
             times, end = times * int(head["times"]), text.rfind(b"]", end - 1, end)
-        heard = False
+        heard, cases = False, self.cases
         for rule in rules:
             found = (rule.fullmatch or rule.compiled())(text, begin, end)
             if not found:
                 continue
-            told, logged = rule, found["ip"] if rule.plain else None
-            if not rule.plain or self.marked:
-                told, logged = self.told(rule, head, found.groupdict())
+            if rule.plain and not self.marked:
+                told, logged = rule, found["ip"]
+            else:
+                told, logged = self.told(rule, head, found)
             if logged and rule.door:
                 heard = True
                 # a number stands at its <N>, or else before the message's beginning
                 number = found["n"] if rule.counted else head["n"]
-                attempts = min(int(number), BELIEVED) if number else 1
-                self.record(told, logged, times * attempts,
-                            text[start:end] if self.keep_lines else None)
+                count = times * min(int(number), BELIEVED) if number else times
+                case = cases.get(logged, ())
+                if self.keep_lines:
+                    self.keep_line(told, logged, case, text[start:end])
+                if case.__class__ is tuple:
+                    cases[logged] = case = grown(case, told, count) or dict(case)
+                if case.__class__ is dict:
+                    case[told] = case.get(told, 0) + count
             if rule.witness == "account" and head["pid"]:
                 self.take_back(text, start, b"[%s]: " % head["pid"])
             if not rule.more:
@@ -1164,16 +1196,17 @@ class Court:
         return heard
 
     def told(self, rule, head, found):
-        """What the match of a rule tells, by its groups ({name: bytes}) behind those of the head:
-        the rule that counts, and the address as logged (bytes, or None) that it speaks of.
+        """What a match (found) of a rule, behind that of a head, tells: the rule that counts, and
+        the address as logged (bytes, or None) that it speaks of.
         """
-        logged, named = found.get("ip"), found.get("named")
-        if rule.what == "LOGIN" and found.get("own"):
-            self.ours.add(found["own"])
+        logged = found["ip"] if "ip" in rule.groups else None
         if rule.daemon == "sshd":
             return self.told_by_sshd(rule, (head["host"], head["pid"]), logged, found)
         if rule.daemon == "dovecot":
-            return rule, None if logged == found.get("own") else logged
+            if rule.what == "LOGIN" and found["own"]:
+                self.ours.add(found["own"])
+            return rule, None if "own" in rule.groups and logged == found["own"] else logged
+        named = found["named"] if "named" in rule.groups else None
         # OpenSMTPD's session, which PEER tells and END ends; Postfix' queue ID
         session = head["host"], head["session" if rule.daemon == "opensmtpd" else "queue"]
         if rule.what in ("PEER", "DELIVERED") and logged:
@@ -1183,15 +1216,14 @@ class Court:
                              or (None, None))
         if rule.what == "END":
             self.sessions[session] = None, None
-        other = rule.other if (named if rule.group == "named" else rule.group) else None
-        return other or rule, logged
+        return (rule.other if rule.other and named else rule), logged
 
     def told_by_sshd(self, rule, connection, logged, found):
         """told() for sshd's connection (host and pid), of which earlier lines may have told that
         the account is there, or that our own doing ends it.
         """
         mark = self.marked.get(connection)
-        told = rule.other if rule.group and found[rule.group] is not None else rule
+        told = rule.other if rule.other and found["sure"] is not None else rule
         if rule.what == "OURS" or rule.witness == "user":
             ours = rule.witness if rule.what == "OURS" else "known" if told.what == "FAIL" else None
             if connection[1] and (ours or mark):
@@ -1237,12 +1269,11 @@ class Court:
                         and self.testify(line, 0, len(line), hit, int(repeated["times"])))
         return False
 
-    def record(self, rule, logged, times, line):
-        """Note that a rule told so many times of an address as logged (bytes); line (bytes, or
-        None) is kept while it may be the one that reaches the verdict.
+    def keep_line(self, rule, logged, case, line):
+        """Keep for the report a line (bytes) in which a rule tells of an address as logged (bytes)
+        while it may be the one that reaches the verdict. case: what was known before.
         """
-        case = self.cases.get(logged, ())
-        if line and (len(self.lines) < LINES or (logged, rule) in self.lines):
+        if len(self.lines) < LINES or (logged, rule) in self.lines:
             enough = 1 if rule.what in ("SURE", "LEFT") else self.options.count
             if dict(case).get(rule, 0) < enough:
                 self.lines[logged, rule] = line
@@ -1250,11 +1281,6 @@ class Court:
             asked = self.asked.get(canonical(logged, self.options.mask6))
             if asked is not None:
                 asked[rule] = asked.get(rule, [line])[:1] + [line]
-        if isinstance(case, tuple):
-            case = grown(case, rule, times) or dict(case)
-            self.cases[logged] = case
-        if isinstance(case, dict):
-            case[rule] = case.get(rule, 0) + times
 
     def judge(self, night):
         """Judge every peer heard of. Returns {address or network (bytes): its Verdict} of the
@@ -1371,23 +1397,24 @@ def weigh(case, threshold, leaving=True):
         for witness in ("failed", "postponed", "PAM"):
             ssh.pop(witness, None)
         ssh["user"] += max(ssh.get("root", 0), ssh.get("rootPAM", 0))
-    most = {key: max(0, *witnesses.values()) for key, witnesses in heard.items()}
+    most, sums = {}, {}  # {(what, door): attempts}, {what: attempts}: different doors add up
+    for (what, door), witnesses in heard.items():
+        most[what, door] = max(0, *witnesses.values())
+        sums[what] = sums.get(what, 0) + most[what, door]
 
-    def total(what, *doors):  # of all doors if none is named; different doors add up
-        return sum(times for (said, door), times in most.items()
-                   if said == what and (not doors or door in doors))
+    def total(what, door):
+        return most.get((what, door), 0)
 
     def refused(door):  # in excess of the deliveries; with a name, one in four counts
         nameless, named = total("REJECT", door), total("NAMED", door)
         return (max(0, nameless - delivered)
                 + max(0, named - max(0, delivered - nameless)) // 4)
 
-    logins, down = total("LOGIN"), total("DOWN", "auth")
-    delivered = max(0, total("DELIVERED") - total("UNDONE"))
+    logins, down = sums.get("LOGIN", 0), total("DOWN", "auth")
+    delivered = max(0, sums.get("DELIVERED", 0) - sums.get("UNDONE", 0))
     # our own login service being out of order takes back failed logins, one for one, and a 4xx of
     # ours a leaving
-    out_of_order = max(down, total("DOWN", "smtp", "submission", "none"))
-    put_off = min(10, total("PUTOFF"))
+    out_of_order = max(down, sums.get("DOWN", 0) - down)
     at_smtp = max(total("FAIL", "smtp"), refused("smtp"))
     left = total("LEFT", "smtp") - min(10, total("PUTOFF", "smtp"))
     if total("FAIL", "smtp") <= out_of_order:
@@ -1401,7 +1428,7 @@ def weigh(case, threshold, leaving=True):
     failures = total("FAIL", "ssh") + mail
     ssh_signs = total("SURE", "ssh")
     # deliveries outweigh SMTP's signs; a login one of them, or three of ssh, which asks three times
-    smtp_signs = max(0, total("SURE") - ssh_signs - delivered)
+    smtp_signs = max(0, sums.get("SURE", 0) - ssh_signs - delivered)
     decisive = ()
     if ssh_signs + 3 * smtp_signs > 3 * logins:
         decisive = ("SURE",)
@@ -1418,7 +1445,7 @@ def weigh(case, threshold, leaving=True):
     attempts = (max(ssh_signs, total("FAIL", "ssh"))
                 + max(mail, smtp_signs, left if not delivered and not logins else 0))
     return Verdict(telling.reason if decisive else "", attempts, logins, delivered,
-                   put_off or out_of_order, telling)
+                   sums.get("PUTOFF", 0) or out_of_order, telling)
 
 
 def canonical(text, mask6):
