@@ -1,6 +1,6 @@
 """make bench: logcheck.py beside the shell pipeline, on logs made of the lines in bench.txt.
 
-usage: bench.py [--scale F] [--runs N]
+usage: bench.py [--scale F] [--runs N] [--beside FILE]
   --scale F   F times the lines and entries; 1 (about 600 MB of logs, in a temporary folder)
   --runs N    alternating runs of each tool (A B C A B C ...), whose medians are printed; 5
 
@@ -12,6 +12,8 @@ usage: bench.py [--scale F] [--runs N]
   50 MB   careful mode on a sixth of day, as every ten minutes
   table   a table of 200,000 addresses in random order, empty logs, no pf
   empty   empty logs, a table of 2,000 addresses
+  many    careful mode on a night of 300,000 attackers, and of 1,000,000: each one failed password,
+          or one unknown user; and of 200,000 IPv6 /64s. --beside FILE runs another logcheck.py too
 
 All on one core where Python can say so (Linux); logcheck.py as it is installed, by the Python that
 runs this. Wall and CPU seconds are medians, peak memory the largest process's, in 10^6 bytes.
@@ -38,6 +40,11 @@ DAY = 86400
 AUTH_LINES, MAIL_LINES, ENTRIES = 1500000, 1000000, 200000
 ADDRESSES = 20000
 OLD_ENTRIES = 2000
+FAILED = "%s mail sshd[%d]: Failed password for bob from %s port %d ssh2\n"
+UNKNOWN = "%s mail sshd[%d]: Invalid user admin from %s port %d\n"
+MANY = (("many 300k failed", 300000, FAILED, False), ("many 1M failed", 1000000, FAILED, False),
+        ("many 300k unknown", 300000, UNKNOWN, False), ("many 1M unknown", 1000000, UNKNOWN, False),
+        ("many IPv6", 200000, UNKNOWN, True))
 CRON_PATH = "/bin:/sbin:/usr/bin:/usr/sbin:/usr/local/bin"
 SORT = 'LC_ALL=C sort -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4 "$1" | uniq > "$2"'
 
@@ -127,6 +134,14 @@ def generate(data, scale):
                  kinds["ssh attackers"], others, auth_share)
         make_log("%s/%s/maillog" % (data, name), int(MAIL_LINES * scale) // part, DAY,
                  kinds["smtp unknown"], kinds["mail traffic"], mail_share, pattern=True)
+    for name, lines, form, six in MANY:
+        with open("%s/%s" % (data, name), "w") as file:
+            for number in range(int(lines * scale)):
+                stamp = time.strftime("%b %e %H:%M:%S", time.gmtime(
+                    NOW - DAY + number * DAY // int(lines * scale)))
+                peer = ("2001:db8:%x:%x::1" % divmod(number, 8) if six
+                        else address((1 << 24) + number * 211))
+                file.write(form % (stamp, 1000 + number % 90000, peer, 1024 + number % 60000))
     rng = random.Random(SEED)
     for name, entries in (("table", int(ENTRIES * scale)), ("bruteforce", OLD_ENTRIES)):
         with open(data + "/" + name, "w") as file:
@@ -137,8 +152,10 @@ def generate(data, scale):
     os.sync()  # or it would be written out while the first tools are measured
 
 
-def jobs(night):
-    """What is measured on a Host: [(scenario, tool, command (list), more environment (dict))]."""
+def jobs(night, beside):
+    """What is measured on a Host: [(scenario, tool, command (list), more environment (dict))].
+    beside: another logcheck.py (str), or None.
+    """
     script, table = night.path("logcheck.py"), night.path("bruteforce")
     subprocess.run(["make", "-s", "-C", host.TOP, "install", "TARGET=" + script,
                     "PYTHON=" + os.path.realpath(sys.executable)], check=True,
@@ -160,6 +177,11 @@ def jobs(night):
                     "MAILLOG": maillog, "AUTHLOG": authlog, "ETCFILE": table}))
         if scenario != "empty":
             found.append((scenario, "logcheck.py -c", mine + ["-c"], {}))
+    for name, *_ in MANY:
+        many = night.arguments("-c", "--no-pf", "-m", "/dev/null", "-a", night.path("data/" + name))
+        found.append((name, "logcheck.py -c", [script] + many, {}))
+        if beside:
+            found.append((name, "beside", [sys.executable, "-IS", beside] + many, {}))
     return found + [
         ("table", "logcheck.py", mine + ["--no-pf"], {}),
         ("table", "sort | uniq", ["sh", "-c", SORT, "sh", night.path("data/table"), table], {})]
@@ -180,11 +202,11 @@ def run(night, scenario, command, env):
     return (float(wall), float(cpu), int(peak) * unit / 1e6), night.read()
 
 
-def measured(night, runs):
+def measured(night, runs, beside):
     """Measure all jobs and print their figures. Returns 1 if tables differ that must not, or 0."""
-    form = "%-9s%-22s%9s%9s%9s"
+    form = "%-18s%-22s%9s%9s%9s"
     print("\n" + form % ("scenario", "tool", "wall s", "CPU s", "peak MB") + "  times the wall of")
-    everything, code = jobs(night), 0
+    everything, code = jobs(night, beside), 0
     for scenario in dict.fromkeys(job[0] for job in everything):
         taken, tables = {}, {}  # {tool: its figures}, {table: a tool that made it}
         for _ in range(runs):
@@ -192,7 +214,7 @@ def measured(night, runs):
                 if name == scenario:
                     figures, table = run(night, scenario, command, env)
                     taken.setdefault(tool, []).append(figures)
-                    if not tool.endswith(" -c"):
+                    if not tool.endswith(" -c") and tool != "beside":
                         tables.setdefault(table, tool)
         if len(tables) > 1:
             print("%s: different tables: %s" % (
@@ -200,10 +222,9 @@ def measured(night, runs):
             code = 1
         medians = {tool: [statistics.median(column) for column in zip(*figures)]
                    for tool, figures in taken.items()}
-        for tool, (wall, cpu, _) in medians.items():
-            peak = max(figures[2] for figures in taken[tool])
-            shares = ", ".join("%.2f, CPU %.2f (%s)" % (
-                wall / other[0], cpu / other[1], name.split("+")[-1])
+        for tool, (wall, cpu, peak) in medians.items():
+            shares = ", ".join("%.2f, CPU %.2f, memory %.2f (%s)" % (
+                wall / other[0], cpu / other[1], peak / other[2], name.split("+")[-1])
                                for name, other in medians.items()
                                if tool.startswith("logcheck") and not name.startswith("logcheck"))
             print(form % (scenario, tool, "%.3f" % wall, "%.3f" % cpu, "%.1f" % peak)
@@ -216,6 +237,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--scale", type=float, default=1)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--beside")
     options = parser.parse_args()
     print("%s, %s %s %s, Python %s, scale %g" % (
         time.strftime("%Y-%m-%d"), platform.system(), platform.release(), platform.machine(),
@@ -230,7 +252,7 @@ def main():
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
             print("all on one core")
-        return measured(host.Host(work, now=NOW), options.runs)
+        return measured(host.Host(work, now=NOW), options.runs, options.beside)
 
 
 if __name__ == "__main__":
