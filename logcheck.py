@@ -8,6 +8,11 @@ cannot load, and is called in its place from /etc/daily.local. The first part of
 script, one function a stage; main() shows the whole program. `logcheck.py -h` lists the options,
 README is the manual.
 
+Where it can be wrong: the default mode believes any address in a suspicious line, typed or not.
+Careful mode knows only the messages in RULES; whoever logs in or delivers mail outweighs his own
+failures; many users behind one address are one peer; and a line that a syslogd has cut in the
+middle of typed text may look whole.
+
 Copyright (c) 2026 the logcheck.py authors
 
 Permission to use, copy, modify, and distribute this software for any purpose with or without
@@ -24,9 +29,14 @@ OF THIS SOFTWARE.
 import sys
 
 if __name__ == "__main__":
-    # one line in place of a traceback, whatever happens from here on
-    sys.excepthook = lambda kind, error, trace: sys.stderr.write(
-        "logcheck: %s: %s\n" % (kind.__name__, " ".join(str(error).split())))
+    def last_resort(kind, error, trace):
+        """One line in place of a traceback, whatever happens from here on."""
+        while trace and trace.tb_next and trace.tb_next.tb_frame.f_globals is globals():
+            trace = trace.tb_next
+        sys.stderr.write("logcheck: line %d: %s: %s\n" % (
+            trace.tb_lineno if trace else 0, kind.__name__, " ".join(str(error).split())))
+
+    sys.excepthook = last_resort
     if not sys.flags.isolated and sys.executable and sys.argv[0] != "-":
         # nobody else's modules in a root process: start again without PYTHONPATH, the current
         # folder and site-packages (what these make Python run at its start has run by now; make
@@ -413,7 +423,10 @@ def careful_attackers(options, night):
     """
     days = Range(options.now, options.days)
     night.range = days.ends
-    court = Court(options, days)
+    try:
+        court = Court(options, days)
+    except ValueError as error:
+        sys.exit(night.complain("RULES", error))
     seen = set()
     for path in options.maillog + options.authlog:
         done = len(night.tallies)
@@ -432,7 +445,8 @@ class Range:
     first, last: epoch seconds; ends: both as local time (str); hours: {an hour of the range as
     syslogd writes it, "Apr  8 12" or "Apr 08 12" (bytes): "2018-04-08 12" (str)}; inner: those that
     need no look at the minutes; iso_hours: {(hour, offset) of an ISO stamp (bytes): whether it lies
-    in the range, or None if a part does}; dates: the first and the last ISO date (bytes) that it may hold.
+    in the range, or None if a part does}; dates: the first and the last ISO date (bytes) that it
+    may hold.
     """
 
     def __init__(self, now, days):
@@ -598,47 +612,85 @@ def try_open(path):
     return log, (about.st_dev, about.st_ino) if stat.S_ISREG(about.st_mode) else None
 
 
-# What the daemons write of their peers, a row a message: verdict, why, template, with two blanks
-# between; indented lines go on (after a "|" without a blank). Rows are tried in this order, and the
-# first that matches ends the search unless its verdict has a "+". tests/rules.txt has lines for
-# each, with their sources.
+# What the daemons write of their peers: a row for each message, and before it the fields that it
+# is the first to use. A line of a log and its row; two blanks separate verdict, why and template:
 #
-# A template is the whole message: <NAME> stands for a pattern of FIELDS, {a|b} for either, <IP> for
-# the peer. Nothing that a client types can move the place of <IP>: what stands before typed text is
-# fixed, and behind it, up to the end, stand only the daemon's own words. (sshd cuts a message at
-# 500 bytes, so <USER> is shorter than that.) <N> is a number of attempts that the line states.
-# <SURE>: a peer that comes so (as root, or as an unknown user) makes the FAIL a SURE. A log is
-# searched for a template's literal beginning, or, where other messages begin so, too, for all
-# before the "~".
+#   Apr  8 12:00:00 mail sshd[42]: Failed password for bob from 192.0.2.7 port 4711 ssh2
+#   FAIL/ssh/failed  failed password  Failed <PASSWORD> for <USER> from <PEER><SSH2>
 #
-# A verdict is WHAT/DOOR/WITNESS, weighed by weigh(): what was told, where the peer knocked, and
-# which of the lines that one attempt makes the daemon write tells it. Against the peer: SURE; FAIL;
-# LEFT (an unknown client leaves Postfix without login and delivery); REJECT. For it: LOGIN;
-# DELIVERED. One for one, PUTOFF (a 4xx of ours) takes back a LEFT, DOWN (our login service is) a
-# FAIL, UNDONE (a message that is refused when its text comes) a DELIVERED. No evidence: NOTHING;
-# PEER (the address of a session that later lines go by); END (of it). Postfix' rules hold for
-# submission and smtps too, whose door is "submission", unless their door is "port 25".
+# FAIL      WHAT is said. Against the peer: SURE, FAIL, LEFT (a client without a name leaves Postfix
+#           without login and delivery), REJECT. For it: LOGIN, DELIVERED. Our own side: PUTOFF (a
+#           4xx of ours), DOWN (our login service), OURS (our doing ends this connection of sshd),
+#           UNDONE (a delivery is refused after all). NOTHING. Of OpenSMTPD's sessions: PEER (its
+#           address), END. With a "+", the rows that follow are tried, too.
+# ssh       DOOR: where the peer knocked. Rows of Postfix hold for submission and smtps as well,
+#           whose door is "submission", unless their door is "port 25".
+# failed    WITNESS: which of the lines logged for one attempt this is. The highest count of any
+#           witness is taken.
+# template  The whole message. <NAME> is a field, a regular expression; {a|b} is a or b; <IP> is the
+#           peer; <N> a number of attempts that the line states. If <SURE> takes part in the match,
+#           the row counts as SURE. "~": the search for candidates compares the template so far, not
+#           only its literal beginning.
+#
+# Nothing that a client types can move the place of <IP>: what stands before typed text is fixed,
+# and behind it, up to the end, stand only the daemon's own words. Rows are tried in order, and the
+# first that matches ends the search. Long ones go on indented, after a "|" without a blank. Lines
+# for each stand in tests/rules.txt, with their sources.
 RULES = r"""
+every daemon
+<IP> = (?P<ip>[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|(?:IPv6:|
+    )[\da-fA-F]{0,4}:[\da-fA-F:]{1,34}(?:[\d.]{7,15}|)(?:%[\w.-]{1,16}|))
+<ANY> = .*
+<WORD> = \S{1,100}
+<TOKEN> = \S*
+<DIGITS> = \d{1,6}
+<ACCOUNT> = [^<>]{0,100}?
+<SERVICE> = [^\s)]{1,30}
+<PAM> = logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*
+<CLIENT> = \[<IP>\](?::\d{1,5}|)
+<HOST> = (?:unknown|(?P<named>[\w.-]+)|)<CLIENT>
+<HELLO> = (?:\\026\\003|\?\?).*
+<MECH> = [\w-]{1,40}
+
 sshd
+# typed: sshd makes up to four bytes of one. Behind more than any account's name, a port must
+# follow: where a syslogd has cut the line, the address may be typed, too
+<NAME> = (?:.{65,400}(?= from \S{2,60} port \d)|.{0,64})
+<PEER> = <IP>(?: port \d{1,5}|)
+<PRE> = (?: \[preauth\]|)
 SURE/ssh/user        unknown user  {Invalid|Illegal} user <NAME> from <PEER><PRE>
+<METHOD> = (?!hostbased )\S{1,100}
+<USER> = (?:.{65,300}(?=(?: from|) \S{2,60} port \d)|.{0,64})
+# FreeBSD's own
+<VIA> = (?: via [\da-fA-F.:]{2,45}|) *
+<SSH2> = (?: ssh\d|)<VIA>
+<KEY> = (?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60}|)
 SURE/ssh/failed      unknown user  Failed <METHOD> for {{invalid|illegal} user <USER>|<invalid
     username>} from <PEER><SSH2><KEY>
 SURE/ssh/postponed   unknown user  Postponed <WORD> for {invalid|illegal} user <USER> from
     <PEER><SSH2><KEY>
+<PASSWORD> = (?:password|keyboard-interactive\S{0,30}|challenge-response)
 SURE/ssh/root        root failed  Failed <PASSWORD> for root from <PEER><SSH2>
 FAIL/ssh/failed      failed password  Failed <PASSWORD> for <USER> from <PEER><SSH2>
+<SURE> = (?P<sure>)
+<CLIENTUSER> = (?::(?!.* from ) .*|)
 # typed on both sides: no blank in the name
 FAIL/ssh/failed      failed hostbased  Failed hostbased for {<SURE>invalid user |}<WORD> from
     <PEER><SSH2><CLIENTUSER>
+<PROOF> = (?!none )\S{1,100}
 LOGIN/ssh/accepted   login  Accepted <PROOF> for <ACCOUNT> from <PEER><SSH2>{: <ANY>|}
+<TRIED> = (?:<SURE>(?:i(?:nvalid|llegal) user <USER>|root)|<USER>)
 FAIL/ssh/many        too many attempts  maximum authentication attempts exceeded for <TRIED> from
     <PEER><SSH2><PRE>
 FAIL/ssh/end         changed the user  Disconnecting {<SURE>invalid|authenticating} user <WORD>
     <PEER>: Change of username or service not allowed: <WORD> -> <WORD><PRE>
 FAIL/ssh/end         broken protocol  Disconnecting <PEER>: {strict KEX violation|multiple
     KEXINIT|bad service request}<ANY>
+<PLAIN> = [\w ,.:'/()-]{1,99}?
+<REASON> = (?!.* not allowed because )<PLAIN>
 # names an account that exists, though later lines of its connection say "invalid user"
-FAIL/ssh/user        user not allowed  User {<SURE>root|<ANY>} from <IP> not allowed because <REASON>
+FAIL/ssh/user        user not allowed  User {<SURE>root|<ANY>} from <IP> not allowed because
+    <REASON>
 FAIL/ssh/user        user not allowed  Denied connection for {<SURE>root|<WORD>} from <WORD>
     [<IP>].<PRE>
 FAIL/ssh/access      user not allowed  pam_access(<SERVICE>): access denied for user `<TRIED>' from
@@ -651,6 +703,8 @@ FAIL/ssh/key         key not for this host  Authentication tried for <USER> with
 FAIL/ssh/end         no identification  {Did not receive identification string from|Could not write
     ident string to} <PEER><PRE>
 FAIL/ssh/root        root refused  ROOT LOGIN REFUSED FROM <PEER>
+# sshd cuts a message at 500 bytes: here, behind the banner
+<BANNER> = (?!.{463}).*
 SURE/ssh/end         no ssh client  Bad protocol version identification '<BANNER>' from <PEER><PRE>
 SURE/ssh/end         no ssh client  banner exchange: Connection from <PEER>: invalid format<PRE>
 FAIL/ssh/end         no identification  banner exchange: Connection from <PEER>: <PLAIN><PRE>
@@ -663,6 +717,8 @@ SURE/ssh/end         probed  {probed|scanned|Connection} from <PEER> with <ANY>
 SURE/ssh/end         refused by hosts.deny  refused connect from {<WORD> (|}<IP>{)|}
 # 13: cancelled; 14: no more methods
 FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}{13|14}:~ <ANY>
+<CODE> = \d{1,10}
+<NOTBYUSER> = (?! disconnected by user$)
 FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}<CODE>:<NOTBYUSER>~
     <ANY>{ [preauth]|: Auth fail|: Auth cancel}
 SURE/ssh/end         unknown user  {Connection closed by|Connection reset by|Disconnected from}
@@ -673,6 +729,9 @@ FAIL/ssh/end         left before a login  {Connection closed by|Connection reset
     from} <IP>~{ port <DIGITS>|} [preauth]
 # so ends a session that breaks off, too: then there was a login
 FAIL/ssh/end         left before a login  Connection {closed|reset} by <IP> port <DIGITS>
+<BROKEN> = (?:message authentication code incorrect|Connection corrupted|invalid format|incomplete
+    message|unexpected bytes [\w ]+|[\w ]+ is (?:too large|negative)|invalid elliptic curve[\w ]*|
+    [Pp]rotocol error|unknown or unsupported key type|incorrect signature)
 FAIL/ssh/end         broken protocol  Connection {from|to} {{invalid|authenticating} user <USER> |
     }<PEER>: <BROKEN> [preauth]
 FAIL/ssh/end         left before a login  Connection {from|to} <PEER>: {Connection reset by peer|DH
@@ -688,28 +747,38 @@ OURS/ssh/account     our account rules  Access denied for user <USER> by PAM acc
     configuration<PRE>
 SURE/ssh/rootPAM     root failed  PAM: <PLAIN> for root from <IP><VIA><PRE>
 FAIL/ssh/PAM         failed password  PAM: <PLAIN> for <TRIED> from <IP><VIA><PRE>
+<WHOM> = (?:<SURE>user=root|user=.*|)
 FAIL/ssh/pam_unix    failed password  {(pam_unix) |}authentication failure; <PAM><WHOM>
 FAIL/ssh/pam_unix    failed password  pam_unix(<SERVICE>): authentication failure;~ <PAM><WHOM>
 FAIL/ssh/pam         failed password  pam_<SERVICE>): authentication failure;~ <PAM><WHOM>
 FAIL/ssh/pam_unix    failed password  more authentication failure{s|}; <PAM><WHOM>
 
 postfix
+<IDLE> = (?!.* (?:auth|data|bdat)=[1-9])(?: .*|)
 LEFT+/smtp/quit      unknown client, no login, no delivery  disconnect from unknown<CLIENT><IDLE>
 PUTOFF+/smtp/quit    put off  disconnect from unknown<CLIENT> ehlo=1 starttls=0/1<ANY>
 PUTOFF/submission/quit  put off  warning: Wrapper-mode request dropped from <HOST> for <ANY>
+<COMMANDS> = (?: (?:helo|ehlo|xclient|xforward|starttls)=\S+)*
+<DONE> = [1-9]\S*(?: .*|)
 LOGIN/smtp/auth      login  disconnect from <HOST><COMMANDS> auth=~<DONE>
+<N> = (?P<n>\d{1,6})
 FAIL/smtp/auth       failed login  disconnect from <HOST><COMMANDS> auth=~0/<N>{ <ANY>|}
+<PROVEN> = (?!ANONYMOUS)\S{1,100}
 LOGIN+/smtp/client   login  client=<HOST>, sasl_method=<PROVEN>, sasl_username=<ANY>
 DELIVERED/smtp/client  delivery  client=<HOST>{, <ANY>|}
 FAIL+/smtp/SASL      failed login  warning: <HOST>: SASL <ANY> authentication failed<ANY>
 # an empty name brings this about, too
 DOWN/none/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed:
     {g|G}eneric failure, sasl_username={(unavailable)|}
+<NOSASL> = (?:Connection lost|Can't connect|Authentication backend error|[Gg]eneric failure|
+    Temporary|remote authentication server unavailable|no memory available|transient failure|no
+    mechanism available|internal error|service not available).*
 DOWN/smtp/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed: <NOSASL>
 FAIL/smtp/rate       too many logins  warning: AUTH command rate limit exceeded: <DIGITS> from
     <HOST> for service <WORD>
 PUTOFF/smtp/limit    put off  warning: {Connection rate|Connection concurrency|Message delivery
-    request rate|Recipient address rate|New TLS session rate} limit exceeded: <DIGITS> from <HOST> for service <WORD>
+    request rate|Recipient address rate|New TLS session rate} limit exceeded: <DIGITS>
+    from <HOST> for service <WORD>
 PUTOFF/smtp/limit    put off  warning: Refusing {STARTTLS|TLS service} request from <HOST> for
     service <WORD>
 # a phone that is set to TLS from the start, or tries all ports
@@ -718,25 +787,42 @@ FAIL/smtp/tls        TLS where none is expected  {warning: non-SMTP command|impr
 FAIL/smtp/tls        TLS where none is expected  warning: <HOST> sent non-SMTP command: <HELLO>
 SURE/smtp/command    no SMTP command  warning: non-SMTP command from <HOST>{: <ANY>|}
 SURE/smtp/command    no SMTP command  warning: <HOST> sent non-SMTP command: <ANY>
-FAIL/smtp/pipelining  left at once  improper command pipelining after <STAGE> from <HOST>: QUIT{\r\n|}
+<STAGE> = [A-Za-z][\w -]{1,30}(?: \(\d+ bytes\)|)
+FAIL/smtp/pipelining  left at once  improper command pipelining after <STAGE> from <HOST>:
+    QUIT{\r\n|}
 SURE/smtp/pipelining  did not wait its turn  improper command pipelining after <STAGE> from
     <HOST>{:<ANY>|}
+<BEFOREMAIL> = (?:CONNECT|HELO|EHLO|UNKNOWN|VRFY|HELP)
 # from MAIL on, the errors are refusals, perhaps 4xx of ours, and each has a line of its own
 SURE/smtp/errors     too many errors  too many errors after <BEFOREMAIL> from <HOST>
+<EARLY> = (?:STARTTLS|<BEFOREMAIL>)
 REJECT/port 25/broke  unknown client broke off  {lost connection|timeout} after <EARLY> from
     unknown<CLIENT>
 FAIL/smtp/broke      broke off after AUTH  {lost connection|timeout} after AUTH from <HOST>
 PUTOFF/submission/tls  put off  SSL_accept error from <HOST>: <ANY>
+# the client has logged in
+<LOGGEDIN> = .{0,500} helo=<[^<> ]{0,100}> sasl_method=\S{1,40} sasl_username=(?!.* (?:helo=<|
+    proto=)).{0,99}[^>]
 NOTHING              our own user  {milter-|}reject: <STAGE> from <HOST>: <LOGGEDIN>
 UNDONE+/smtp/reject  refused after all  {milter-|}reject: {DATA|BDAT|END-OF-MESSAGE} from <HOST>:
     <ANY>
+<BOUNCE> = (?=(?:(?!; from=<).)*; from=<>,? to=<(?!.*; from=<))
+# how each such line ends, unless it was cut short
+<ENDED> = .*[; ]proto=E?SMTP(?:,? helo=<.{0,999}>(?: sasl_.*|)|)
 # callouts and bounces of forged mail
 NOTHING              a bounce  {milter-|}reject: RCPT from <HOST>: 5<BOUNCE><ENDED>
 NOTHING              a bounce  {milter-|}reject: {DATA|BDAT|END-OF-MESSAGE} from <HOST>: 5<ANY>;
     from=<> proto=<ANY>
 PUTOFF/smtp/reject   put off  milter-reject: <STAGE> from <HOST>: 550 5.5.0 Service
     unavailable;<ENDED>
+# a block list that answers everybody; what stands in brackets is typed
+<LISTSALL> = [45]\d\d [\d.]+ (?:<[^<>]{0,300}>: |)Service unavailable; [\w ]{1,40} \[[^]]{0,300}\]
+    blocked using (?!.*\] blocked using )(?=(?:(?!; from=<).)*?(?:[Ee]rror: open resolver|
+    127\.255\.255\.|[Qq]uery refused))
 PUTOFF/smtp/reject   put off  reject: <STAGE> from <HOST>: <LISTSALL><ENDED>
+<REFUSED> = (?:5(?!52)\d\d |bare .LF. |454 4\.7\.1 (?:(?=.*: Relay access denied)|Service
+    unavailable; )|450 (?:4\.1\.1 |).{0,300}?: Recipient address rejected: (?:User unknown|
+    undeliverable address))
 REJECT/smtp/reject   rejected relaying or recipient  {milter-|}reject: <STAGE> from <HOST>:
     <REFUSED><ENDED>
 PUTOFF/smtp/reject   put off  {milter-|}reject: <STAGE> from <HOST>: 4<ENDED>
@@ -757,27 +843,62 @@ PUTOFF/smtp/reject   put off  milter-reject: END-OF-MESSAGE from <HOST>: 4.<ANY>
 REJECT/smtp/reject   rejected message  milter-reject: END-OF-MESSAGE from <HOST>: 5.<ANY>
 # quotes the letter: the peer is the one that client= named for the queue ID
 UNDONE+/smtp/reject  refused after all  reject: {header|body|mime-header|nested-header} <ANY>
+<NOT4> = (?!4\.)[^<>]*
 REJECT/smtp/reject   rejected message  reject: {header|body|mime-header|nested-header} <ANY>
     helo=<<WORD>>: <NOT4>
 
 dovecot
+<PROVED> = (?!method=ANONYMOUS)
+<RIP> = (?:method=\S{0,64}, |)rip=<IP>(?:, (?:lip=(?P<own>[\da-fA-F.:]+)|(?:[lr]port|mpid|
+    pid)=\d+))*(?:, (?:secured|TLS|TSL)[^<>]*|)(?:, session=<[^<> ]*>|)
 LOGIN/login/login    login  {Login|Logged in}: user=<<ACCOUNT>>, <PROVED><RIP>
+<PROXIED> = (?P<user>[^<>]{0,100}?)
+<SERVER> = [\w ,.:<>()\[\]@/+-]{1,200}?
+<AGAIN> = (?P=user)
 LOGIN/login/login    login  proxy(<PROXIED>{,<TOKEN>|}): {s|S}tarted proxying to <SERVER>:
     user=<<AGAIN>>, <RIP>
+<NOTES> = (?: \([^()<]*\)){0,2}
+# the last rip= is Dovecot's own; the name before it is typed
+<WHO> = (?:user=<(?:(?P<long>.{65,})|.*)>, |)<RIP>(?(long)(?<=>))
 # so it tells TLS where none is expected, too
 FAIL+/login/commands  no commands  {Disconnected|Login aborted}{: Disconnected|}: Too many
     {invalid|bad} commands{.|}<NOTES>: <WHO>
+<NOTOUT> = (?!Logged out in=)
+<HOW> = (?:[^<(]*(?:\([^()<]*\)[^<(]*){0,2}\(|)
+<NOLOGIN> = (?:auth failed|authorization failed|user disabled|anonymous logins disabled|sent
+    invalid base64 in response|credentials contain control characters|disconnected while
+    authenticating, waited \d+ secs|tried to use [\w ]+|proxy dest auth\w* fail\w+(?: to \S+?|)|
+    (?:client didn't finish SASL auth|auth aborted by client)(?=, (?:[1-9]\d|[2-9])))
+<ATTEMPTS> = (?:, (?:\d{1,6}/|)(?P<n>\d{1,6}) (?:attempts|successful auths)|)(?: in \d+ secs|)(?:,
+    last failure: [^<>]{0,300}|)
 FAIL/login/login     failed login  {Disconnected|Aborted login|Login aborted|Connection
     closed|Remote closed connection|Remote closed connection unexpectedly|Client has quit the
     connection|Authentication response too large}{ (|: | by logging
     out (}<NOTOUT>~<HOW><NOLOGIN><ATTEMPTS>)<NOTES>: <WHO>
+<LOGNAME> = (?:(?!\): ).){0,64}
+<SESSION> = (?:,sasl:[\w-]+|)(?:,master|)(?:,(?:<[^<>()]*>|)|)
+<REQUEST> = (?:request \[\d+\]: |)(?:(?:Info|Error): |)(?:[\w-]+: |)
+<AWAY> = (?:[Nn]ot connected|[Cc]an't con(?:tact|nect)|[Cc]ould not connect|[Ll]ost connection|
+    [Cc]onnection (?:refused|lost|timed)|[Tt]imed? ?out|[Bb]usy|[Uu]navailable|gone away|[Tt]oo
+    many connections|is locked)
+# nothing that a typed name or password can bring about
+<OUTOFORDER> = <REQUEST>(?:(?:Password query|ldap_bind\(\)|ldap_search\(.{0,500}\)) failed: [\w
+    .,:()-]{0,60}?<AWAY>|Connection appears|user not found from (?:any userdbs|userdb)|Unknown
+    scheme |pam_start\(\) failed: |pam_authenticate\(\) failed: (?:Module is unknown|System error|
+    Critical error|Error in service module)|(?:stat|open)\(.{0,300}\) failed: (?:No such file|
+    Permission denied))(?!.*\)(?:<[^<>]*>)*: )[^,]*
 DOWN/auth/process    our login service  {sql|ldap|dict|pam|passwd-file|passwd|
     shadow|static|lua}(<LOGNAME>,<IP><SESSION>): <OUTOFORDER>
+<SESSIONS> = (?:<[^<>()]*>){0,2}
 DOWN/auth/process    our login service  {auth|auth-worker}(<LOGNAME>,<IP>~<SESSION>)<SESSIONS>:
     <OUTOFORDER>
 # a recipient that LMTP asks for: without a session
 NOTHING              recipient  {pam|passwd-file|sql|ldap|dict|passwd|shadow|static|
     lua}(<LOGNAME>,<IP>): unknown user{ |}
+<DENIED> = <REQUEST>(?:unknown user|[Pp]assword mismatch|[Ii]nvalid credentials|User found from
+    deny passdb|Authentication failure due to policy|pam_authenticate\(\) failed:
+    (?:[Aa]uthentication (?:failure|error)|User not known|Permission))[\w ]*(?: \([^()]*\)|)(?:
+    \((?:SHA1 of |)given password: (?!.*\)(?:<[^<>]*>){0,2}: ).*\)|)
 # databases may be asked in turn: each is a witness
 FAIL/auth/pam        failed login  pam(<LOGNAME>,<IP><SESSION>): <DENIED>
 FAIL/auth/file       failed login  passwd-file(<LOGNAME>,<IP><SESSION>): <DENIED>
@@ -786,24 +907,31 @@ FAIL/auth/process    failed login  {sql|ldap|shadow|passwd|bsdauth|checkpassword
     scram-sha-256}(<LOGNAME>,<IP><SESSION>): <DENIED>
 # Dovecot 2.4; a recipient that LMTP asks for has no sasl or, of a worker, no session
 FAIL/auth/process    failed login  auth(<LOGNAME>,<IP>~,sasl:<MECH>{,master|})<SESSIONS>: <DENIED>
+<ASKED> = (?!<\d+>: request \[\d+\]: (?:[\w-]+: |)unknown user$)
 FAIL/auth/worker     failed login  auth-worker(<LOGNAME>,<IP>~<SESSION>)<ASKED><SESSIONS>: <DENIED>
 FAIL/auth/PAM        failed login  pam_<SERVICE>): authentication failure;~
     <PAM>{user=<WORD>|user=|}
 
 opensmtpd
+<CALLED> = (?:(?P<named>(?![\d.]+$)[\w.-]+)|.*)
 PEER                 session  smtp {event=|}connected address={[|}<IP>{]|} host=<CALLED>
 END                  session  smtp {event=|}{disconnected|closed}<ANY>
+<AH> = (?: ?address=\[?<IP>\]? host=\S+ ?|)
 LOGIN/smtp/auth      login  smtp {event=|}authentication user=<TOKEN><AH> result=ok
 FAIL/smtp/auth       failed login  smtp {event=|}authentication <ANY>result=permfail
 DELIVERED/smtp/client  delivery  smtp {event=|}message <ANY>msgid=<ANY>
+<AUTHCMD> = (?i:auth)
 FAIL/smtp/command    failed login  smtp {event=|}failed-command <AH>command="<AUTHCMD> <ANY>"
     result="5<ANY>
+<RCPTCMD> = (?i:rcpt to|mail from):
 REJECT/smtp/reject   rejected relaying or recipient  smtp {event=|}failed-command
     <AH>command="<RCPTCMD><ANY>" result="5<ANY>
 FAIL/smtp/tls        TLS where none is expected  smtp {event=|}failed-command
     <AH>command="<HELLO>" result="500<ANY>
+<NOSMTP> = (?:(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT) |Host:|User-Agent:|\\)
 SURE/smtp/command    no SMTP command  smtp {event=|}failed-command <AH>command="<NOSMTP><ANY>"
     result="500<ANY>
+<REFUSAL> = 55[0134] (?!5\.3\.4 )
 # by a filter, at any of its phases
 REJECT/smtp/reject   rejected connection or message  smtp {event=|}failed-command
     <AH>command="<ANY>" result="<REFUSAL><ANY>
@@ -811,116 +939,7 @@ REJECT/smtp/reject   rejected connection or message  smtp {event=|}failed-comman
 FAIL/smtp/pipelining  did not wait its turn  smtp {event=|}bad-input <AH>result="500<ANY>Pipelining
     not supported<ANY>
 """
-
-FIELDS = {  # (?:a|) in them is (?:a)?, but faster
-    "<IP>": rb"(?P<ip>[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}"
-            rb"|(?:IPv6:|)[\da-fA-F]{0,4}:[\da-fA-F:]{1,34}(?:[\d.]{7,15}|)(?:%[\w.-]{1,16}|))",
-    "<ANY>": rb".*",  # typed by the client, or what does not matter
-    # typed; sshd makes up to four bytes of one. Of a line that a syslogd cuts, the end is typed, too:
-    # behind a name that is longer than any account's, there must be more than an address
-    "<NAME>": rb"(?:.{65,400}(?= from \S{2,60} port \d)|.{0,64})",
-    "<USER>": rb"(?:.{65,300}(?=(?: from|) \S{2,60} port \d)|.{0,64})",
-    "<SHY>": rb"[^:]{0,300}", "<WORD>": rb"\S{1,100}", "<TOKEN>": rb"\S*", "<DIGITS>": rb"\d{1,6}",
-    "<CODE>": rb"\d{1,10}", "<NOTBYUSER>": rb"(?! disconnected by user$)",
-    "<PLAIN>": rb"[\w ,.:'/()-]{1,99}?",  # the daemon's own words, where none are typed
-    "<N>": rb"(?P<n>\d{1,6})",
-    # sshd
-    "<BANNER>": rb"(?!.{463}).*",  # typed; 463 bytes and its literal beginning make 500
-    "<PEER>": rb"<IP>(?: port \d{1,5}|)",  # since OpenSSH 7
-    "<PRE>": rb"(?: \[preauth\]|)",  # since OpenSSH 5.9
-    "<SSH2>": rb"(?: ssh\d|)<VIA>", "<VIA>": rb"(?: via [\da-fA-F.:]{2,45}|) *",  # FreeBSD's own
-    "<KEY>": rb"(?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60}|)",
-    "<SURE>": rb"(?P<sure>)",
-    "<TRIED>": rb"(?:<SURE>(?:i(?:nvalid|llegal) user <USER>|root)|<USER>)",
-    "<REASON>": rb"(?!.* not allowed because )<PLAIN>",
-    "<CLIENTUSER>": rb"(?::(?!.* from ) .*|)",
-    "<ACCOUNT>": rb"[^<>]{0,100}?",  # of a real user: not typed
-    "<PROOF>": rb"(?!none )\S{1,100}", "<METHOD>": rb"(?!hostbased )\S{1,100}",
-    "<PASSWORD>": rb"(?:password|keyboard-interactive\S{0,30}|challenge-response)",
-    "<SERVICE>": rb"[^\s)]{1,30}",
-    "<BROKEN>": rb"(?:message authentication code incorrect|Connection corrupted|invalid format|"
-                rb"incomplete message|unexpected bytes [\w ]+|[\w ]+ is (?:too large|negative)|"
-                rb"invalid elliptic curve[\w ]*|[Pp]rotocol error|"
-                rb"unknown or unsupported key type|incorrect signature)",
-    "<PAM>": rb"logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*",
-    "<WHOM>": rb"(?:<SURE>user=root|user=.*|)",
-    # Postfix; it allows no other bytes in a host's name
-    "<HOST>": rb"(?:unknown|(?P<named>[\w.-]+)|)<CLIENT>", "<CLIENT>": rb"\[<IP>\](?::\d{1,5}|)",
-    "<IDLE>": rb"(?!.* (?:auth|data|bdat)=[1-9])(?: .*|)",
-    "<COMMANDS>": rb"(?: (?:helo|ehlo|xclient|xforward|starttls)=\S+)*",
-    "<DONE>": rb"[1-9]\S*(?: .*|)",
-    "<STAGE>": rb"[A-Za-z][\w -]{1,30}(?: \(\d+ bytes\)|)",
-    "<EARLY>": rb"(?:STARTTLS|<BEFOREMAIL>)",
-    "<BEFOREMAIL>": rb"(?:CONNECT|HELO|EHLO|UNKNOWN|VRFY|HELP)",
-    "<HELLO>": rb"(?:\\026\\003|\?\?).*",  # of TLS, as Postfix and OpenSMTPD write it
-    "<PROVEN>": rb"(?!ANONYMOUS)\S{1,100}",
-    "<MECH>": rb"[\w-]{1,40}",
-    "<NOSASL>": rb"(?:Connection lost|Can't connect|Authentication backend error|"
-                rb"[Gg]eneric failure|Temporary|remote authentication server unavailable|"
-                rb"no memory available|transient failure|no mechanism available|internal error|"
-                rb"service not available).*",
-    # the client has logged in; a line that was cut short may end in typed text
-    "<LOGGEDIN>": rb".{0,500} helo=<[^<> ]{0,100}> sasl_method=\S{1,40} sasl_username="
-                  rb"(?!.* (?:helo=<|proto=)).{0,99}[^>]",
-    "<REFUSED>": rb"(?:5(?!52)\d\d |bare .LF. |454 4\.7\.1 (?:(?=.*: Relay access denied)|"
-                 rb"Service unavailable; )|450 (?:4\.1\.1 |).{0,300}?: Recipient address rejected: "
-                 rb"(?:User unknown|undeliverable address))",
-    # a block list's answer to everybody; in brackets, something typed
-    "<LISTSALL>": rb"[45]\d\d [\d.]+ (?:<[^<>]{0,300}>: |)Service unavailable; [\w ]{1,40} "
-                  rb"\[[^]]{0,300}\] blocked using (?!.*\] blocked using )"
-                  rb"(?=(?:(?!; from=<).)*?(?:[Ee]rror: open resolver|127\.255\.255\.|"
-                  rb"[Qq]uery refused))",
-    "<BOUNCE>": rb"(?=(?:(?!; from=<).)*; from=<>,? to=<(?!.*; from=<))",
-    # how each such line ends, unless it was cut short
-    "<ENDED>": rb".*[; ]proto=E?SMTP(?:,? helo=<.{0,999}>(?: sasl_.*|)|)",
-    "<NOT4>": rb"(?!4\.)[^<>]*",
-    # Dovecot: the last rip= is its own, the name before it is typed
-    "<WHO>": rb"(?:user=<(?:(?P<long>.{65,})|.*)>, |)<RIP>(?(long)(?<=>))", "<PROVED>": rb"(?!method=ANONYMOUS)",
-    "<RIP>": rb"(?:method=\S{0,64}, |)rip=<IP>"
-             rb"(?:, (?:lip=(?P<own>[\da-fA-F.:]+)|(?:[lr]port|mpid|pid)=\d+))*"
-             rb"(?:, (?:secured|TLS|TSL)[^<>]*|)(?:, session=<[^<> ]*>|)",
-    "<NOTOUT>": rb"(?!Logged out in=)",
-    "<HOW>": rb"(?:[^<(]*(?:\([^()<]*\)[^<(]*){0,2}\(|)",  # "Connection closed ("
-    "<NOLOGIN>": rb"(?:auth failed|authorization failed|user disabled|anonymous logins disabled|"
-                 rb"sent invalid base64 in response|credentials contain control characters|"
-                 rb"disconnected while authenticating, waited \d+ secs|tried to use [\w ]+|"
-                 rb"proxy dest auth\w* fail\w+(?: to \S+?|)|"
-                 rb"(?:client didn't finish SASL auth|auth aborted by client)"
-                 rb"(?=, (?:[1-9]\d|[2-9])))",
-    "<ATTEMPTS>": rb"(?:, (?:\d{1,6}/|)(?P<n>\d{1,6}) (?:attempts|successful auths)|)"
-                  rb"(?: in \d+ secs|)(?:, last failure: [^<>]{0,300}|)",
-    "<NOTES>": rb"(?: \([^()<]*\)){0,2}",
-    "<LOGNAME>": rb"(?:(?!\): ).){0,64}",
-    "<SESSION>": rb"(?:,sasl:[\w-]+|)(?:,master|)(?:,(?:<[^<>()]*>|)|)",
-    "<ASKED>": rb"(?!<\d+>: request \[\d+\]: (?:[\w-]+: |)unknown user$)",
-    "<SESSIONS>": rb"(?:<[^<>()]*>){0,2}",
-    "<PROXIED>": rb"(?P<user>[^<>]{0,100}?)", "<AGAIN>": rb"(?P=user)",
-    "<SERVER>": rb"[\w ,.:<>()\[\]@/+-]{1,200}?",
-    "<REQUEST>": rb"(?:request \[\d+\]: |)(?:(?:Info|Error): |)(?:[\w-]+: |)",
-    # nothing that a typed name or password can bring about
-    "<OUTOFORDER>": rb"<REQUEST>(?:(?:Password query|ldap_bind\(\)|ldap_search\(.{0,500}\)) failed: "
-                    rb"[\w .,:()-]{0,60}?<AWAY>|Connection appears|user not found from (?:any "
-                    rb"userdbs|userdb)|Unknown scheme |pam_start\(\) failed: |"
-                    rb"pam_authenticate\(\) failed: (?:Module is unknown|System error|"
-                    rb"Critical error|Error in service module)|"
-                    rb"(?:stat|open)\(.{0,300}\) failed: (?:No such file|Permission denied))"
-                    rb"(?!.*\)(?:<[^<>]*>)*: )[^,]*",
-    "<AWAY>": rb"(?:[Nn]ot connected|[Cc]an't con(?:tact|nect)|[Cc]ould not connect|"
-              rb"[Ll]ost connection|[Cc]onnection (?:refused|lost|timed)|[Tt]imed? ?out|[Bb]usy|"
-              rb"[Uu]navailable|gone away|[Tt]oo many connections|is locked)",
-    "<DENIED>": rb"<REQUEST>(?:unknown user|[Pp]assword mismatch|[Ii]nvalid credentials|"
-                rb"User found from deny passdb|Authentication failure due to policy|"
-                rb"pam_authenticate\(\) failed: (?:[Aa]uthentication (?:failure|error)|"
-                rb"User not known|Permission))"
-                rb"[\w ]*(?: \([^()]*\)|)"
-                rb"(?: \((?:SHA1 of |)given password: (?!.*\)(?:<[^<>]*>){0,2}: ).*\)|)",
-    # OpenSMTPD
-    "<CALLED>": rb"(?:(?P<named>(?![\d.]+$)[\w.-]+)|.*)",
-    "<AH>": rb"(?: ?address=\[?<IP>\]? host=\S+ ?|)",
-    "<REFUSAL>": rb"55[0134] (?!5\.3\.4 )",
-    "<AUTHCMD>": rb"(?i:auth)", "<RCPTCMD>": rb"(?i:rcpt to|mail from):",
-    "<NOSMTP>": rb"(?:(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT) |Host:|User-Agent:|\\)",
-}
+FIELDS = {}  # those of RULES, by rules(): {"<NAME>": pattern (bytes)}
 
 # Postfix' queue ID, in hexadecimal or (no vowels) in base 52; `smtpd -v` has other words there
 QUEUE = rb"(?P<queue>NOQUEUE|[0-9A-F]{5,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{8,24})"
@@ -969,10 +988,14 @@ PLAIN = re.compile(rb"(?!127\.|169\.254\.)(?:[1-9]|[1-9][0-9]|1[0-9][0-9]|2[01][
                    rb"(?:\.(?:[1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){3}")
 
 
+VERDICTS = (r"NOTHING|PEER|END|(?:SURE|FAIL|LEFT|REJECT|LOGIN|DELIVERED|PUTOFF|DOWN|UNDONE|OURS)"
+            r"\+?/[a-z0-9 ]+/\w+")
+
+
 class Rule:
     """A row of RULES. The verdict as what, door and witness; more: whether further rules are tried;
-    counted: whether it has an <N>; groups: the names of its pattern's groups; plain: whether a match
-    names the peer and no more; other: the rule that counts in its place where <SURE> takes part in
+    counted: whether it has an <N>; groups: the names of its pattern's groups; plain: whether a
+    match names the peer and no more; other: the rule that counts in its place where <SURE> takes part in
     the match, or the client has a name; mild: in place of a SURE of ssh for an account that is
     there; number: its place in RULES; fullmatch: its pattern's, once that has been tried (to
     compile all takes 30 ms).
@@ -1012,14 +1035,20 @@ class Rule:
 
 
 def rules():
-    """RULES as [Rule], in order. A row of Postfix makes two: one for port 25, and one for submission, where a
-    SURE is a FAIL unless it is abuse of the protocol.
+    """RULES as [Rule], in order; fills FIELDS. A row of Postfix makes two: one for port 25, and one
+    for submission, where too many errors are a FAIL. Raises ValueError, which names a row that
+    cannot be used.
     """
     found = []
     text = re.sub(r"\n#.*|(?<=\|)\n +", "", RULES.strip()).replace("\n    ", " ")
     for paragraph in text.split("\n\n"):
         daemon, *rows = paragraph.split("\n")
-        for verdict, why, template in (re.split("  +", row, maxsplit=2) for row in rows):
+        for row in rows:
+            name, equals, pattern = row.partition(" = ")
+            if equals and re.fullmatch("<[A-Z0-9]+>", name):
+                FIELDS[name] = pattern.encode("latin-1")
+                continue
+            verdict, why, template = check(daemon, row)
             if "/submission/" not in verdict:
                 found.append(Rule(daemon, verdict.replace("port 25", "smtp"), why, template))
             if daemon == "postfix" and "port 25" not in verdict:
@@ -1033,15 +1062,33 @@ def rules():
     return found
 
 
+def check(daemon, row):
+    """A row of RULES as verdict, why and template (str). Raises ValueError if it cannot be used."""
+    verdict, why, template = (re.split("  +", row, maxsplit=2) + ["", ""])[:3]
+    unknown = [name for name in re.findall("<[A-Z0-9]+>", template) if name not in FIELDS]
+    wrong = ("no such daemon: " + daemon if daemon not in DAEMONS
+             else "no such verdict" if not re.fullmatch(VERDICTS, verdict)
+             else "two blanks belong between verdict, why and template" if not template
+             else "no such field: " + unknown[0] if unknown
+             else "no <IP>" if b"?P<ip>" not in expand(template) and not (
+                 verdict.startswith(("OURS", "NOTHING")) or daemon in ("opensmtpd", "cleanup"))
+             else "")
+    if wrong:
+        raise ValueError("%s: %s" % (wrong, row))
+    return verdict, why, template
+
+
 def expand(template):
     """A template (str) as a pattern (bytes): <NAME> stands for FIELDS, {a|b} for either."""
     marks = {"{": b"(?:", "}": b")", "|": b"|", "~": b""}
     pattern = b"".join(
         piece.encode() if piece in FIELDS else marks.get(piece, re.escape(piece.encode()))
         for piece in re.split(r"(<[A-Z0-9]+>|[{|}~])", template))
-    for _ in range(3):  # fields may hold fields
-        pattern = re.sub(rb"<[A-Z0-9]+>", lambda field: FIELDS[field.group().decode()], pattern)
-    return pattern
+    while True:  # fields may hold fields
+        wider = re.sub(rb"<([A-Z0-9]+)>", lambda field: FIELDS[field.group().decode()], pattern)
+        if wider == pattern:
+            return pattern
+        pattern = wider
 
 
 def beginnings(template):
@@ -2129,7 +2176,7 @@ def judged(banned, case, threshold):
 
 # The report and the letter
 
-# passwords that a line may hold: what stands behind an AUTH command, or what Dovecot was asked to log
+# passwords that a line may hold: behind an AUTH command, or what Dovecot was asked to log
 PASSWORD = re.compile(rb"(?i)(\bAUTH (?:(?!from |command )[\w-]+[ \\]|from \S+: )|given password: )"
                       rb"(?:.*(?=\" result=)|.*)")
 

@@ -86,6 +86,23 @@ def test_a_rule_added_to_the_table_is_found(host, around):
         assert made == [(0, b""), (0, b"192.0.2.7\n")]
 
 
+@pytest.mark.parametrize("row, wrong", [
+    ("SUER/ssh/new  new  Flux <IP>", "no such verdict"),
+    ("SURE/ssh/new new  Flux <IP>", "no such verdict"),
+    ("SURE/ssh/new  new Flux <IP>", "two blanks belong between verdict, why and template"),
+    ("SURE/ssh/new  new  Flux <WORD>", "no <IP>"),
+    ("SURE/ssh/new  new  Flux <IP> <NOSUCH>", "no such field: <NOSUCH>"),
+    ("SURE/ssh/new  new  Flux <IP>\n\nsshdd\nSURE/ssh/new  new  Flux <IP>",
+     "no such daemon: sshdd")])
+def test_a_row_that_cannot_be_used_stops_the_program_and_is_named(host, row, wrong):
+    host.write("authlog", INVALID % b"192.0.2.7")
+    before = host.read()
+    rules = logcheck.RULES.replace("\nsshd\n", "\nsshd\n%s\n" % row)
+    assert host.run("-c", edit={"RULES": rules}) == (
+        1, b"", "logcheck: RULES: %s: %s\n" % (wrong, row.split("\n")[-1]))
+    assert host.read() == before and host.pf_calls() == []
+
+
 # lines that are hard to find the beginning of a message in: (head, words to repeat behind it)
 REPEATED = b"message repeated 2 times: [ "
 HARD = [(head, words) for head in (b"", b" mail ") for words in (
