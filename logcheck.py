@@ -1633,14 +1633,14 @@ file_name = checked("a file name", bool)
 # An option's names and value; what reads the value ([it], where the option may be repeated); help.
 OPTIONS = (
     ("-m --maillog FILE", [file_name], "read FILE instead of %s; may be repeated" % MAILLOG),
-    ("-a --authlog FILE", [file_name], "read FILE instead of %s; may be repeated; for both, - is "
-     "standard input, and .gz, .bz2 and .xz are unpacked" % AUTHLOG),
+    ("-a --authlog FILE", [file_name], "read FILE instead of %s; may be repeated; - is standard "
+     "input; .gz, .bz2, .xz are unpacked" % AUTHLOG),
     ("-e --etcfile FILE", file_name, "the file that holds the table; " + ETCFILE),
     ("-f --pf-conf FILE", file_name, "the ruleset for pf to load; " + PF_CONF),
     ("-t --table NAME", checked("a name", bool), "pf's table; " + TABLE),
     ("-d --days N", number(1, 99999), "look at the last N days; %d" % DAYS),
     ("-n --dry-run", None, "print the new table; write, load and mail nothing"),
-    ("-v --verbose", None, "report on stderr what was read, found, let off and left out"),
+    ("-v --verbose", None, "report on stderr what was read, found and let off"),
     ("-c --careful", None, "real dates, rotated logs too, and a fair judgement of what the daemons "
      "themselves say of their peers, over IPv4 and IPv6"),
     ("-k --count N", number(1, 99999), "with -c: failures that may be a user's own count from N "
@@ -1653,8 +1653,8 @@ OPTIONS = (
         os.fsencode(text)))], "take an address or network out of the file and of pf's table, and "
      "do nothing else; may be repeated"),
     ("--why ADDRESS", [checked("an address", lambda text: network(os.fsencode(text))[0] == network(
-        os.fsencode(text))[1], os.fsencode)], "with -c: tell what the logs hold for and against an "
-     "address, and how it is judged; change nothing; exit 0 if it is banned or in the table"),
+        os.fsencode(text))[1], os.fsencode)], "with -c: tell how the logs have an address judged; change "
+     "nothing; may be repeated"),
     ("--mask6 LEN", number(32, 128), "with -c: IPv6 peers are judged as networks of LEN bits; %d"
      % MASK6),
     ("--syslog", None, "tell the system's log (daemon.notice) of each address"),
