@@ -402,9 +402,13 @@ def careful_attackers(options, night):
     seen = set()
     for path in options.maillog + options.authlog:
         for name, log in generations(path, days.first, night, seen):
-            court.before = b""
-            for block, tally in read_log(options, night, name, ANY_STAMP, log):
+            court.before, court.unread = b"", None
+            logged = read_log(options, night, name, ANY_STAMP, log)
+            for block, tally in put_right(night, days, logged):
                 court.hear(block, tally)
+            if court.unread:
+                night.say(name, "no rule can read what stands before this message: %s"
+                          % visible(court.unread[:300]))
     return court.judge(night)
 
 
@@ -459,7 +463,10 @@ def local_time(second):
 
 ISO_STAMP = (rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
              rb"(?:[.,][0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?")
-ANY_STAMP = re.compile(SYSLOG_STAMP.pattern + b"|" + ISO_STAMP)
+# perhaps behind what LAYOUTS take away
+ANY_STAMP = re.compile(
+    rb"(?:(?:\S{24,25} |)[a-z0-9]+\.[a-z]+: |(?:<\d+>|)(?:1 |)|[A-Z][a-z]{2} |)(?:"
+    + SYSLOG_STAMP.pattern + b"|" + ISO_STAMP + b")")
 
 
 def iso_second(line):
@@ -837,7 +844,7 @@ FIELDS = {  # (?:a|) in them is (?:a)?, but faster
 # for our own users' clients, at submission and smtps, counts as a daemon of its own; so does
 # cleanup, which quotes messages: what smtpd may say would be typed there.
 DAEMONS = {
-    "sshd": (rb"sshd(?:-session|-auth|)(?:\(pam_unix\)|)",
+    "sshd": (rb"sshd(?:[_-][\w.-]{1,40}|)(?:\(pam_unix\)|)",  # sshd-session, a second sshd's
              rb"(?:(?:error|fatal): |)(?:|[\w./@~+-]{1,200}(?::\d{1,6}|): )"),
     "postfix": (rb"(?:postfix/|(?!\S*(?:submission|smtps|/587|/465)[\w.-]*/)[\w./-]*/)"
                 rb"(?:smtpd|postscreen)", rb"(?:\w{4,24}: |)"),
@@ -857,12 +864,54 @@ STAMP_AND_HOST = (rb"(?:[A-Z].{14}(?:\.\d{1,6}|:|)|[\d-]{10}[T ]\S+) {1,2}(?:<[\
                   rb"(?:(?P<host>\S*[^\s:]) |)(?:<[\w.]+> |[a-z0-9|]+[.:][a-z]+ |)")
 # behind the program: Solaris' [ID ...], and what rsyslog puts around a message that came N times
 SOLARIS = rb"\[ID \d{1,9} [\w.]{1,30}\] "
-RSYSLOG = rb"message repeated (?P<times>\d{1,6}) times: \[ "
+RSYSLOG = rb"message repeated (?P<times>\d{1,6}) times: \[ ?"
 # what stands before a beginning and matters: OpenSMTPD's session, a number of attempts
 LEAD = rb"(?:(?P<session>[0-9a-f]{16}) |(?:PAM |)(?P<n>\d{1,6}) |)"
 HOST = re.compile(STAMP_AND_HOST)
-REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\]|): |(?P<tag>\S{1,60}: |))"
-                      rb"last message repeated (?P<times>\d{1,6}) times?")
+# a head that is understood: of one of our daemons, or of a program that cannot be one of them
+OURS = STAMP_AND_HOST + rb"(?:%s)(?:\[\d*\]|)(?: <\w+>|): " % b"|".join(
+    program for program, _ in DAEMONS.values())
+HEADED = re.compile(rb"%s|%s(?!\S*(?:ssh|\.service)|postfix\[)\S*[^\s:]: " % (
+    OURS, STAMP_AND_HOST.replace(b"?P<host>", b"?:")))
+PROGRAM = (rb"(?m)^(?:[A-Z].{14}|[\d-]{10}[T ]\S+) (?:\S*[^\s:\]] (?=\S*[\]:])|)"
+           rb"(\S+?)(?:\[\d*\]|):?(?: |$)")
+# How else a line may begin, and what is made of that: what HOST and the daemons' heads read. A row
+# holds for a log if more than that share of the lines looked at begin so, and of four others.
+LAYOUTS = (
+    # socklog, perhaps behind svlogd -t, -tt or -ttt; a syslogd that leaves the priority
+    (0, rb"(?:(?:@[\da-f]{24} |[\d-]{10}[T_][\d:.]{14} |)[a-z0-9]+\.[a-z]+: |<\d{1,3}>)(?=STAMP )",
+     rb""),
+    # RFC 5424: FreeBSD's syslogd -O, RSYSLOG_SyslogProtocol23Format
+    (0, rb"(?:<\d{1,3}>|)1 (STAMP HOST PROG) (?:-|(\d+)) \S{1,32} "
+     rb'(?:-|(?:\[[^]\s"=]{1,32}(?: [^]\s"=]{1,32}="(?:[^"\\\n]|\\.)*")*\])+) {1,2}BOM',
+     rb"\1[\2]: "),
+    # its sender's line in rsyslog's default format: no colon
+    (0, rb"(STAMP HOST (?:PROG\[\d+\]|dovecot)) {1,2}BOM(?=[^ ])", rb"\1: "),
+    # journalctl -o short-full
+    (0, rb"[A-Z][a-z]{2} ([\d-]{10} [\d:]{8}) UTC ", rb"\1Z "),
+    (0, rb"[A-Z][a-z]{2} ([\d-]{10} [\d:]{8}) [A-Z+-][\w+-]* ", rb"\1 "),
+    # metalog
+    (0, rb"(STAMP) \[(PROG)\](?:\[[a-z]+\]|) ", rb"\1 \2: "),
+    # Dovecot's own file, from 2.4 on
+    (0, rb"(STAMP) (?=auth(?:-worker|)\()", rb"\1 dovecot: "),
+    # a relay's stamp and host before those of its sender; AIX
+    (0, rb"(STAMP) HOST STAMP (?=HOST )", rb"\1 "),
+    (0, rb"(STAMP) HOST (?:[a-z0-9|]+[.:][a-z]+ |)Message forwarded from (HOST): ", rb"\1 \2 "),
+    # a relay's host before its sender's
+    (.5, rb"(STAMP) HOST (?=HOST (?:PROG\[\d+\]|dovecot): )", rb"\1 "),
+    # a template with two blanks behind the tag, or none
+    (.5, rb"(STAMP HOST (?:PROG\[\d+\]|dovecot)):(?:  |(?=[^ :]))", rb"\1: "),
+)
+PARTS = (
+    (b"STAMP", rb"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,6}|)|"
+               rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]{0,10}(?:Z|[+-][\d:]{4,5}|))"),
+    (b"HOST", rb"[\w.:-]*[\w-]"), (b"PROG", rb"[\w./@-]{1,60}(?:\([\w-]+\)|)"),
+    (b"BOM", rb"(?:\xef\xbb\xbf|)"))
+# syslog-ng quotes the first 20 bytes, and puts a number of its own behind the program
+REPEATED = re.compile(
+    STAMP_AND_HOST + rb"(?:(?:syslogd?(?:\[\d+\]|): |(?P<tag>\S{1,60}: |))last message repeated |"
+    rb"(?P<program>[^\s\[]{1,60})\[\d+\]: Last message '(?P<quoted>.{0,20})' repeated )"
+    rb"(?P<times>\d{1,6}) times?")
 NEAR = 4096  # bytes before it in which the line is looked for that syslogd repeats
 BELIEVED = 10  # attempts that one line may state: Dovecot can be made to log a typed line
 GUESSED = 1000  # failures for each login from which on somebody has guessed a password
@@ -940,7 +989,7 @@ def by_beginning(rows):
     """
     found = {begin: [] for rule in rows for begin in rule.begins}
     for daemon, (program, before) in DAEMONS.items():
-        head = re.compile(rb"%s%s(?:\[\d+\]|)(?: <\w+>|): (?:%s|)(?:%s|)%s%s" % (
+        head = re.compile(rb"%s%s(?:\[\d*\]|)(?: <\w+>|): (?:%s|)(?:%s|)%s%s" % (
             STAMP_AND_HOST, program, SOLARIS, RSYSLOG, before, LEAD)).fullmatch
         its_own = [rule for rule in rows if rule.daemon == daemon]
         for begin in found:
@@ -965,19 +1014,66 @@ def any_beginning(rows):
     return re.sub(rb"\?P<(?!begin>)\w+>", b"?:", pattern)  # other names would come twice
 
 
+def layouts(lines):
+    """The rows of LAYOUTS that lines (list of bytes) of a log begin as: [(compiled pattern, what is
+    put in its place (bytes))].
+    """
+    def compiled(text, flags=0):
+        for name, part in PARTS:
+            text = text.replace(name, part)
+        return re.compile(text, flags)
+
+    usual = compiled(rb"STAMP (?:HOST |)(?:[a-z0-9|]+[.:][a-z]+ |)PROG(?:\[\d+\]|): "
+                     rb"(?!STAMP)[^ ]").match
+    if all(map(usual, lines)):
+        return []
+    return [(compiled(b"^" + begins, re.MULTILINE), to) for share, begins, to in LAYOUTS
+            if sum(map(bool, map(compiled(begins).match, lines))) > share * (len(lines) + 4)]
+
+
+def put_right(night, days, logged):
+    """Yield the blocks of a log, each with its Tally, as read_log() yields them (logged), with the
+    line beginnings of LAYOUTS made usual ones. Then it is said if of 1,000 lines or more none is a
+    daemon's that RULES know, or if lines in the range (days: Range) are cut at one length.
+    """
+    rows, known, names, ends, tally = {}, False, [], {}, None
+    for number, (block, tally) in enumerate(logged):
+        if number % 8 == 0:  # to look at all would take a tenth longer
+            lines = block.split(b"\n")
+            rows.update(layouts(lines[::8] if number else lines))
+            if days.may_hold(lines[0]) or days.may_hold(lines[-1]):
+                longest = max(map(len, lines))
+                ends.setdefault(longest, set()).update(
+                    re.sub(rb"\d", b"0", line[-4:]) for line in lines if len(line) == longest)
+        for begins, to in rows.items():
+            block = begins.sub(to, block)
+        yield block, tally
+        if not known:
+            known = re.search(b"(?m)^" + OURS, block)
+            names += re.findall(PROGRAM, block) if tally.read < 3000 else []
+    if tally and tally.read >= 1000 and names and not known:
+        most = sorted(set(names), key=lambda name: (-names.count(name), name))[:3]
+        night.say(tally.path, "%d lines, none of a daemon that the rules know, most of %s: is it "
+                  "the right log?" % (tally.read, visible(b", ".join(most))))
+    # lines that end as they are end in few ways
+    if ends and max(ends) >= 200 and len(ends[max(ends)]) >= 5:
+        night.say(tally.path, "lines are cut at %d bytes: what stood behind is lost" % max(ends))
+
+
 class Court:
     """Hears lines as evidence and judges their peers by it.
 
     evidence: {peer (bytes), an address or IPv6 network: its case, {rule: how often}}; peers:
     {address as logged: its peer, or None}; first: {(peer, rule): line}, kept only for a report;
-    sessions: {(host, session): address as logged}; before: the end of the text before (bytes).
+    sessions: {(host, session): address as logged}; before: the end of the text before (bytes);
+    unread: the first line (bytes) of the log that holds a rule's message behind an unknown head.
     """
 
     def __init__(self, options, days):
         self.options, self.days = options, days
         self.keep_lines = options.verbose or options.mail
         self.evidence, self.peers, self.first = {}, {}, {}
-        self.sessions, self.before = {}, b""
+        self.sessions, self.before, self.unread = {}, b"", None
         rows = rules()
         self.rules, self.words = by_beginning(rows), any_beginning(rows)
         # to the end of the line: what a client types behind a beginning is none
@@ -991,9 +1087,9 @@ class Court:
         if days.may_hold(block) or any(map(days.may_hold,
                                            {line[:10] for line in block.split(b"\n")})):
             search = self.search
-            if b"last message repeated " in block:  # re keeps it: compiled once, in milliseconds
-                search = re.compile(b"(?:%s|last message repeated ).*" % self.words,
-                                    re.MULTILINE).finditer
+            if b"ast message " in block:  # re keeps it: compiled once, in milliseconds
+                search = re.compile(b"(?:%s|last message repeated |: Last message ').*"
+                                    % self.words, re.MULTILINE).finditer
             for hit in search(block):
                 start, end = block.rfind(b"\n", 0, hit.start()) + 1, hit.end()
                 tally.suspicious += 1
@@ -1012,6 +1108,7 @@ class Court:
             if head:
                 break
         else:
+            self.unread = self.unread or self.behind_unknown(text, start, begin, end, rules)
             return False
         if (text.endswith(b": File name too long", begin, end)
                 and b" error: " in text[start:begin]):
@@ -1037,6 +1134,15 @@ class Court:
                 break
         return heard
 
+    def behind_unknown(self, text, start, begin, end, rules):
+        """The line from start to end (int) of a text (bytes) if from begin on it is a message of
+        rules ([Rule]), and it is no line of another program; otherwise None.
+        """
+        if not HEADED.match(text, start, begin) and any(
+                (rule.fullmatch or rule.compiled())(text, begin, end) for rule in rules):
+            return text[start:end]
+        return None
+
     def in_session(self, rule, head, found):
         """The address (bytes, or None) that a rule of OpenSMTPD speaks of, by the groups found
         ({name: bytes}): its line's own, or its session's, which PEER tells and END ends.
@@ -1050,12 +1156,16 @@ class Court:
 
     def repeat(self, block, start, end):
         """Take the line from start to end (int) of a block (bytes) if it says "last message
-        repeated N times": it speaks of the line before it of the same host, and of the same tag if
-        it has one. Returns whether that says something of a peer.
+        repeated N times": it speaks of the line before it of the same host, and of the same tag, or
+        program and first words, if it has them. Returns whether that says something of a peer.
         """
         repeated = REPEATED.match(block, start, end)
         if not repeated:
             return False
+        told = re.escape(repeated["tag"] or b"")
+        if repeated["program"]:
+            told = rb"%s(?:\[\d+\]|): %s" % tuple(
+                map(re.escape, repeated.group("program", "quoted")))
         text = b"\n" + self.before + b"\n" + block[max(0, start - NEAR):start]
         # the first piece is empty or the end of a line: typed text, perhaps
         for line in reversed(text[-NEAR:].split(b"\n")[1:]):
@@ -1063,7 +1173,7 @@ class Court:
             if (head and repeated["host"] in (b"---", head["host"])  # macOS names no host there
                     and not REPEATED.match(line)):
                 hit = next(self.search(line), None)
-                return (bool(hit) and line.startswith(repeated["tag"] or b"", head.end())
+                return (bool(hit) and bool(re.compile(told).match(line, head.end()))
                         and self.testify(line, 0, len(line), hit, int(repeated["times"])))
         return False
 

@@ -326,7 +326,20 @@ def test_dates_are_dates(host, seen, now, stamp):
     (" mail x: ", False), (" mail x ", False), ("", False)])
 def test_what_may_stand_before_the_program(host, before, seen):
     host.write("authlog", STAMP + before.encode() + b"sshd[1]: Invalid user x from 192.0.2.7\n")
-    assert careful(host) == ["192.0.2.7"] * seen
+    assert host.run("-cn", "--no-pf")[:2] == (0, b"192.0.2.7\n" * seen)
+
+
+DENIED = b"auth(ann,192.0.2.1,sasl:login)<AbC>: Info: sql: Password mismatch"
+
+
+@pytest.mark.parametrize("word, layout", list(framing.layouts()))
+def test_layouts(host, word, layout):
+    line = layout(b"sshd", DENIED if word == "dovecot" else b"Invalid user x from 192.0.2.1 port 5")
+    host.write("authlog", (line + b"\n") * 5)
+    code, out, err = host.run("-cn", "--no-pf")
+    assert (code, out) == (0, b"192.0.2.1\n" * (word in ("heard", "dovecot")))
+    assert re.fullmatch("logcheck: .*/authlog: no rule can read what stands before this message: "
+                        ".* Invalid user x from .*\n" if word == "said" else "", err)
 
 
 @pytest.mark.parametrize("days, seen", [("1", 1), ("3", 3), ("31", 31), ("366", 40), ("5000", 40)])
