@@ -115,7 +115,13 @@ def attackers(options, night):
     for path, suspects in ([(path, mail_suspects) for path in options.maillog]
                            + [(path, auth_suspects) for path in options.authlog]):
         name = visible(os.path.basename(path))
+        padded = False
         for block, tally in read_log(options, night, path, SYSLOG_STAMP):
+            last = block[block.rfind(b"\n") + 1:]
+            if last[3:5] == b" 0" and end[4:5] == b" " and not padded:
+                padded = True
+                night.say(path, "nothing found: 0%d sorts behind %s; careful mode (-c) knows dates"
+                          % (int(end[4:6]), night.range[1]))
             lines = suspects(block, start, end)
             found.update(dict.fromkeys(addresses(lines), name))
             if wanted:
