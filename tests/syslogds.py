@@ -25,11 +25,12 @@ import host
 from host import contents
 
 PATIENCE = 30  # seconds until a syslogd has to have written
-ENTER = ("setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork",
+ENTER = ("setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--uts", "--pid", "--fork",
          "--kill-child")
 # null, and what else is needed there; busybox and metalog know no other place than /dev/log
-OWN_DEV = ("cd {work} && mkdir dev && for name in null zero urandom; do : > dev/$name && "
+OWN_DEV = ("hostname mail && cd {work} && mkdir dev && for name in null zero urandom; do : > dev/$name && "
            "mount --bind /dev/$name dev/$name || exit 1; done && mount --rbind dev /dev && ")
+AS_MAIL = ("unshare", "--uts", "sh", "-c", 'hostname mail && exec "$@"', "sh")
 RSYSLOG = """module(load="imuxsock" SysSock.Use="off")
 input(type="imuxsock" Socket="/dev/log" useSysTimeStamp="off" {input})
 {more}
@@ -61,7 +62,7 @@ log {{ source(s); destination(d); }};
     "socklog": ("socklog", "exec " + SOCKLOG + " > {work}/log", ""),
     "socklog-tt": ("runit", SOCKLOG + " | svlogd -tt {work}/sv", ""),
     "socklog-ttt": ("runit", SOCKLOG + " | svlogd -ttt {work}/sv", ""),
-    "metalog": ("metalog", "exec metalog -C {work}/conf", """maxsize = 0
+    "metalog": ("metalog", "exec metalog -C {work}/conf", """showrepeats = 1
 all :
   facility = "*"
   logdir = "{work}/sv"
@@ -80,7 +81,7 @@ def unpack(scratch):
             ["apt-get", "install", "-qq", "-y", "--download-only", "--reinstall",
              "--no-install-recommends", "-o", "Dir::Cache::archives=%s/archives" % scratch, package],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
-        if done.returncode == 0:
+        if done.returncode == 0 or shutil.which(package):
             found.add(package)
         else:
             print("skip %s: %s" % (package, done.stdout.decode().strip().split("\n")[-1]))
@@ -146,7 +147,7 @@ def send(name, scratch, sent):
         log.connect(work + "/dev/log")
         for facility, program, number, text in sent:
             if name == "rsyslog-from-rfc5424":
-                subprocess.run(["logger", "--rfc5424", "-u", work + "/dev/log", "-t", program,
+                subprocess.run([*AS_MAIL, "logger", "--rfc5424", "-u", work + "/dev/log", "-t", program,
                                 *["--id=%s" % number] * bool(number), "-p", facility + ".info", "--",
                                 text], check=True)
             else:
@@ -169,6 +170,7 @@ def main():
     if os.getuid() or not shutil.which("apt-get"):
         print("skipped: not root on Debian")
         return 0
+    host.set_zone("UTC")
     scratch, failed, running, sent = tempfile.mkdtemp(prefix="syslogds."), 0, {}, messages()
     try:
         found = unpack(scratch)
