@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""make syslogds: the same messages through every syslogd of Debian's, and careful mode finds the same
-attackers in what each has written.
+"""make syslogds: the same messages through each of Debian's syslogds, and careful mode finds the same
+attackers in what each writes.
 
 usage: syslogds.py [--capture DIR]
 
-As root on Debian 12 or later. The packages are unpacked into a temporary folder, not installed: they
-would drive each other out. Each syslogd runs in namespaces of its own with a /dev of its own, where
-it makes its /dev/log; all end with this program, whichever way it ends. What they are sent is what
-real daemons have written (fixtures/real-hostile), as syslog(3) sends it, and five wrong passwords
-that are the same line. With --capture their logs go into the folder DIR.
+As root on Debian 12 or later. Packages are unpacked into a temporary folder, not installed: they
+would drive each other out. Each syslogd runs in namespaces of its own with a /dev of its own, in
+which it makes /dev/log, and all end with this program. They are sent what real daemons have written
+(fixtures/real-hostile), as syslog(3) sends it, and five wrong passwords that make the same line;
+journalctl(1) reads a journal of it. With --capture the folder DIR gets what they write.
 """
 import argparse
 import glob
@@ -25,30 +25,30 @@ import host
 from host import contents
 
 PATIENCE = 30  # seconds until a syslogd has to have written
+PRIORITY = {"authlog": 38, "maillog": 22}  # auth.info, mail.info
 ENTER = ("setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--uts", "--pid", "--fork",
-         "--kill-child")
-# null, and what else is needed there; busybox and metalog know no other place than /dev/log
-OWN_DEV = ("hostname mail && cd {work} && mkdir dev && for name in null zero urandom; do : > dev/$name && "
-           "mount --bind /dev/$name dev/$name || exit 1; done && mount --rbind dev /dev && ")
+         "--kill-child", "sh", "-c")
 AS_MAIL = ("unshare", "--uts", "sh", "-c", 'hostname mail && exec "$@"', "sh")
-RSYSLOG = """module(load="imuxsock" SysSock.Use="off")
-input(type="imuxsock" Socket="/dev/log" useSysTimeStamp="off" {input})
-{more}
-*.* {work}/log{template}
+# busybox and metalog know no other socket than /dev/log
+OWN_DEV = ("hostname mail && cd {work} && mkdir dev && for name in null zero urandom; do "
+           ": > dev/$name && mount --bind /dev/$name dev/$name || exit 1; done && "
+           "mount --rbind dev /dev && ")
+RSYSLOG = "exec rsyslogd -n -i {work}/pid -f {work}/conf -M {rsyslog}"
+RSYSLOG_CONF = """module(load="imuxsock" SysSock.Use="off")
+input(type="imuxsock" Socket="/dev/log" useSysTimeStamp="off" %s)
+%s
+*.* {work}/log%s
 """
-IN_FOREGROUND = "exec rsyslogd -n -i {work}/pid -f {work}/conf -M {modules}"
-SOCKLOG = "socklog unix /dev/log"
-# {name: (package, command, configuration, where the log is)}
+# {name: (package, command, configuration)}; the log is "log" or svlogd's or metalog's "sv/current"
 SYSLOGDS = {
-    "rsyslog": ("rsyslog", IN_FOREGROUND, dict(input="", more="", template="")),
-    "rsyslog-traditional": ("rsyslog", IN_FOREGROUND, dict(
-        input="", more="$RepeatedMsgReduction on", template=";RSYSLOG_TraditionalFileFormat")),
-    # the sender is logger(1) --rfc5424
-    "rsyslog-from-rfc5424": ("rsyslog", IN_FOREGROUND, dict(
-        input='useSpecialParser="off" parseHostname="on"', more="", template="")),
-    "rsyslog-rfc5424": ("rsyslog", IN_FOREGROUND, dict(
-        input="", more='global(parser.permitSlashInProgramName="on")',
-        template=";RSYSLOG_SyslogProtocol23Format")),
+    "rsyslog": ("rsyslog", RSYSLOG, RSYSLOG_CONF % ("", "", "")),
+    "rsyslog-traditional": ("rsyslog", RSYSLOG, RSYSLOG_CONF % (
+        "", "$RepeatedMsgReduction on", ";RSYSLOG_TraditionalFileFormat")),
+    # what logger(1) sends as RFC 5424
+    "rsyslog-from-rfc5424": ("rsyslog", RSYSLOG, RSYSLOG_CONF % (
+        'useSpecialParser="off" parseHostname="on"', "", "")),
+    "rsyslog-rfc5424": ("rsyslog", RSYSLOG, RSYSLOG_CONF % (
+        "", 'global(parser.permitSlashInProgramName="on")', ";RSYSLOG_SyslogProtocol23Format")),
     "syslog-ng": ("syslog-ng-core", "exec syslog-ng -F --no-caps -f {work}/conf -R {work}/persist "
                   "-p {work}/pid -c {work}/control --module-path {ng}", """@version: {version}
 source s {{ unix-dgram("/dev/log"); }};
@@ -59,151 +59,156 @@ log {{ source(s); destination(d); }};
                   "-f {work}/conf", "*.*\t{work}/log\n"),
     "busybox": ("busybox", "exec busybox syslogd -n -O {work}/log", ""),
     "busybox-small": ("busybox", "exec busybox syslogd -n -S -O {work}/log", ""),
-    "socklog": ("socklog", "exec " + SOCKLOG + " > {work}/log", ""),
-    "socklog-tt": ("runit", SOCKLOG + " | svlogd -tt {work}/sv", ""),
-    "socklog-ttt": ("runit", SOCKLOG + " | svlogd -ttt {work}/sv", ""),
-    "metalog": ("metalog", "exec metalog -C {work}/conf", """showrepeats = 1
-all :
-  facility = "*"
-  logdir = "{work}/sv"
-"""),
+    "socklog": ("socklog", "exec socklog unix /dev/log > {work}/log", ""),
+    "socklog-tt": ("runit", "socklog unix /dev/log | svlogd -tt {work}/sv", ""),
+    "socklog-ttt": ("runit", "socklog unix /dev/log | svlogd -ttt {work}/sv", ""),
+    "metalog": ("metalog", "exec metalog -C {work}/conf", "showrepeats = 1\nall :\n"
+                '  facility = "*"\n  logdir = "{work}/sv"\n'),
 }
+JOURNAL, FORMS = "systemd-journal-remote", ("short", "short-precise", "short-iso", "short-full")
 
 
 def unpack(scratch):
     """Have apt download the packages and what this machine lacks of their libraries, and unpack
-    them. Returns the names of the packages there are (set of str).
+    them. Returns the packages there are (set of str); environment for their programs (dict).
     """
     os.makedirs(scratch + "/archives/partial")
-    found = set()
-    for package in sorted({row[0] for row in SYSLOGDS.values()}):
+    root, found = scratch + "/root", set()
+    for package in sorted({JOURNAL}.union(row[0] for row in SYSLOGDS.values())):
         done = subprocess.run(
             ["apt-get", "install", "-qq", "-y", "--download-only", "--reinstall",
              "--no-install-recommends", "-o", "Dir::Cache::archives=%s/archives" % scratch, package],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode == 0 or shutil.which(package):
             found.add(package)
         else:
-            print("skip %s: %s" % (package, done.stdout.decode().strip().split("\n")[-1]))
+            print("skip", done.stdout.decode().strip().split("\n")[-1])
     for path in glob.glob(scratch + "/archives/*.deb"):
-        subprocess.run(["dpkg", "-x", path, scratch + "/root"], check=True)
-    return found
+        subprocess.run(["dpkg", "-x", path, root], check=True)
+    libraries = {os.path.dirname(path) for path in glob.glob(root + "/**/*.so*", recursive=True)}
+    programs = [os.path.dirname(path) for path in glob.glob(root + "/**/*bin/", recursive=True)
+                + glob.glob(root + "/**/lib/systemd/", recursive=True)]
+    return found, dict(os.environ, PATH=":".join(programs + [os.environ["PATH"]]),
+                       LD_LIBRARY_PATH=":".join(sorted(libraries)))
 
 
 def messages():
-    """What is sent: [(facility (str), program (str), its number (str), message (bytes))]."""
+    """What is sent: [(priority (int), program (str), its number (str) or None, text (bytes))]."""
     sent = []
-    for log, facility in (("authlog", "auth"), ("maillog", "mail")):
+    for log, priority in PRIORITY.items():
         for line in contents("%s/fixtures/real-hostile/%s" % (host.TOP, log)).split(b"\n")[:-1]:
             again = re.search(rb" mail last message repeated (\d+) times", line)
             if again:
                 sent += int(again.group(1)) * sent[-1:]
                 continue
             tag, text = line.split(b" mail ", 1)[1].split(b": ", 1)
-            program, number = re.fullmatch(r"(.*?)(?:\[(\d+)\])?", tag.decode()).groups()
-            sent.append((facility, program, number, text))
-        sent += 5 * [("auth", "sshd", "4711", b"Failed password for bob from 203.0.113.5%d port 4 ssh2"
-                      % len(log))] * (log == "authlog")
-    return sent + [("auth", "sshd", "4711", b"Server listening on 192.0.2.25 port 22.")]
+            sent.append((priority, *re.fullmatch(r"(.*?)(?:\[(\d+)\])?", tag.decode()).groups(),
+                         text))
+    failed = b"Failed password for bob from 203.0.113.57 port 4 ssh2"
+    return sent + 5 * [(38, "sshd", "4711", failed)] + [(38, "sshd", "1", b"Server listening.")]
 
 
-def start(name, scratch):
+def start(name, scratch, environment):
     """Start a syslogd. Returns its process."""
     _, command, conf = SYSLOGDS[name]
     work, root = "%s/%s" % (scratch, name), scratch + "/root"
     os.makedirs(work + "/sv")
-    modules = glob.glob(root + "/usr/lib/syslog-ng/[0-9]*") or [""]
-    values = dict(work=work, modules=":".join(glob.glob(root + "/usr/lib/*/rsyslog")), ng=modules[0],
-                  version=os.path.basename(modules[0]))
-    if isinstance(conf, dict):
-        values, conf = dict(values, **conf), RSYSLOG
-    with open(work + "/conf", "w") as file:
-        file.write(conf.format(**values))
-    libraries = {os.path.dirname(path) for path in glob.glob(root + "/**/*.so*", recursive=True)}
-    path = ":".join([root + "/usr/sbin", root + "/sbin", root + "/usr/bin", root + "/bin",
-                     os.environ["PATH"]])
-    with open(work + "/said", "wb") as said:
-        return subprocess.Popen(
-            ENTER + ("sh", "-c", (OWN_DEV + command).format(**values)), stdin=subprocess.DEVNULL,
-            stdout=said, stderr=said, env=dict(os.environ, PATH=path, LD_LIBRARY_PATH=":".join(
-                libraries)))
+    ng = (glob.glob(root + "/usr/lib/syslog-ng/[0-9]*") or [""])[0]
+    values = {"work": work, "ng": ng, "version": os.path.basename(ng),
+              "rsyslog": "".join(glob.glob(root + "/usr/lib/*/rsyslog"))}
+    host.Host(work, *[None] * 4).write("conf", conf.format(**values).encode())
+    return subprocess.Popen(
+        [*ENTER, (OWN_DEV + command).format(**values)], env=environment, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def wait_for(what, name):
-    """Wait until a function returns something true. Raises RuntimeError."""
+def wait_for(path, what):
+    """Wait until a file has a text (bytes) in it, or is there. Raises OSError."""
     deadline = time.time() + PATIENCE
-    while not what():
+    while not os.path.exists(path) or what and what not in contents(path):
         if time.time() > deadline:
-            raise RuntimeError("%s is not ready" % name)
+            raise OSError("not ready: " + path)
         time.sleep(0.1)
 
 
-def send(name, scratch, sent):
-    """Send a syslogd all messages. Returns what it has written (bytes)."""
+def written(name, scratch, sent):
+    """Send a syslogd the messages. Returns what it has written (bytes)."""
     work = "%s/%s" % (scratch, name)
-    wait_for(lambda: os.path.exists(work + "/dev/log"), name)
+    wait_for(work + "/dev/log", b"")
     time.sleep(0.2)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
         log.connect(work + "/dev/log")
-        for facility, program, number, text in sent:
+        for priority, program, number, text in sent:
             if name == "rsyslog-from-rfc5424":
-                subprocess.run([*AS_MAIL, "logger", "--rfc5424", "-u", work + "/dev/log", "-t", program,
-                                *["--id=%s" % number] * bool(number), "-p", facility + ".info", "--",
-                                text], check=True)
+                subprocess.run([*AS_MAIL, "logger", "--rfc5424", "-u", work + "/dev/log", "-t",
+                                program, *["--id=%s" % number] * bool(number), "-p",
+                                "auth.info" if priority == 38 else "mail.info", "--", text],
+                               check=True)
             else:
-                head = "<%d>%s %s%s: " % ({"auth": 38, "mail": 22}[facility],
-                                          time.strftime("%b %e %H:%M:%S"), program,
-                                          "[%s]" % number if number else "")
-                log.send(head.encode() + text)
+                log.send(b"<%d>" % priority + line(program, number, text, ""))
+    path = work + ("/log" if os.path.exists(work + "/log") else "/sv/current")
+    wait_for(path, sent[-1][-1])
+    return contents(path)
 
-    def written():
-        paths = [path for path in (work + "/log", work + "/sv/current") if os.path.exists(path)]
-        return contents(paths[0]) if paths else b""
-    wait_for(lambda: sent[-1][-1] in written(), name)
-    return written()
+
+def line(program, number, text, name):
+    """A message as a usual line (bytes) of a host (str)."""
+    tag = program + ("[%s]: " % number if number else ": ")
+    return (time.strftime("%b %e %H:%M:%S ") + name + tag).encode() + text
+
+
+def journal(form, scratch, sent, environment):
+    """What journalctl shows (bytes) of a journal with the messages."""
+    path, entry = scratch + "/x.journal", "__REALTIME_TIMESTAMP=%d\n__MONOTONIC_TIMESTAMP=1\n" \
+        "_BOOT_ID=%032x\n_HOSTNAME=mail\nSYSLOG_IDENTIFIER=%s\n%sMESSAGE="
+    if not os.path.exists(path):
+        subprocess.run([JOURNAL, "-o", path, "-"], check=True, stderr=subprocess.DEVNULL,
+                       env=environment, input=b"".join(
+                           (entry % (time.time() * 1e6, 1, program, "_PID=%s\n" % number * bool(
+                               number))).encode() + text + b"\n\n"
+                           for _, program, number, text in sent))
+    return subprocess.run(["journalctl", "-q", "--no-pager", "--file", path, "-o", form],
+                          check=True, stdout=subprocess.PIPE).stdout
 
 
 def main():
     parser = argparse.ArgumentParser(usage="syslogds.py [--capture DIR]")
     parser.add_argument("--capture", metavar="DIR")
-    args = parser.parse_args()
+    capture = parser.parse_args().capture
     if os.getuid() or not shutil.which("apt-get"):
         print("skipped: not root on Debian")
         return 0
     host.set_zone("UTC")
-    scratch, failed, running, sent = tempfile.mkdtemp(prefix="syslogds."), 0, {}, messages()
+    scratch, running, sent, results = tempfile.mkdtemp(prefix="syslogds."), {}, messages(), []
     try:
-        found = unpack(scratch)
-        names = [name for name in SYSLOGDS if SYSLOGDS[name][0] in found]
-        running = {name: start(name, scratch) for name in names}
-        plain = b"".join(b"%s mail %s: %s\n" % (
-            time.strftime("%b %e %H:%M:%S").encode(), (program + "[%s]" % number * bool(
-                number)).encode(), text) for _, program, number, text in sent)
-        night = host.Host(scratch, maillog=b"", now=int(time.time()) + 99)
-        expected = None
-        for name in ["as sent"] + names:
+        found, environment = unpack(scratch)
+        running = {name: start(name, scratch, environment) for name, row in SYSLOGDS.items()
+                   if row[0] in found}
+        night = host.Host(scratch, now=int(time.time()) + 99)
+        night.write("authlog", b"\n".join(line(*row[1:], "mail ") for row in sent))
+        expected = night.run("-cn", "--no-pf").stdout
+        forms = FORMS if JOURNAL in found and shutil.which("journalctl") else ()
+        for name in [*running, *forms]:
             try:
-                text = plain if expected is None else send(name, scratch, sent)
-            except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+                text = (written(name, scratch, sent) if name in running
+                        else journal(name, scratch, sent, environment))
+            except (OSError, subprocess.CalledProcessError) as error:
                 text = b"%s\n" % str(error).encode()
             night.write("authlog", text)
             code, table, err = night.run("-cn", "--no-pf")
-            expected = expected or table
-            good = (code, table, err) == (0, expected, "")
-            failed += not good
-            print("%s %-22s %d lines, %d attackers %s%s" % (
-                "ok  " if good else "FAIL", name, text.count(b"\n"), table.count(b"\n"), err,
-                "" if good else host.first_difference(table, expected)), flush=True)
-            if args.capture:
-                with open("%s/%s" % (args.capture, name), "wb") as file:
-                    file.write(text)
+            results.append((code, table, err) == (0, expected, "") and b"203.0.113.57\n" in table)
+            print("%s %-21s %d attackers in %d lines %s%s" % (
+                "ok  " if results[-1] else "FAIL", name, table.count(b"\n"), text.count(b"\n"),
+                err, host.first_difference(table, expected)), flush=True)
+            if capture:
+                host.Host(capture, *[None] * 4).write(name, text)
     finally:
         for child in running.values():
             child.kill()
             child.wait()
         shutil.rmtree(scratch, ignore_errors=True)
-    print("%d passed, %d failed" % (len(names) + 1 - failed, failed))
-    return 1 if failed else 0
+    print("%d passed, %d failed" % (results.count(True), results.count(False)))
+    return 0 if results and all(results) else 1
 
 
 if __name__ == "__main__":

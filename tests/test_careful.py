@@ -17,7 +17,7 @@ import pytest
 import framing
 import nights
 from framing import Court, rule_lines, rows
-from host import HERE, NOW, STAMP, TOP, logcheck, set_zone
+from host import HERE, NOW, STAMP, TOP, Host, contents, logcheck, set_zone
 
 SEED, FRAMING_LINES = 20180228, 40000
 SIZE = 300000  # bytes of a long line
@@ -340,6 +340,17 @@ def test_layouts(host, word, layout):
     assert (code, out) == (0, b"192.0.2.1\n" * (word in ("heard", "dovecot")))
     assert re.fullmatch("logcheck: .*/authlog: no rule can read what stands before this message: "
                         ".* Invalid user x from .*\n" if word == "said" else "", err)
+
+
+SYSLOGDS = os.path.join(TOP, "fixtures", "real-syslogds")
+
+
+@pytest.mark.parametrize("name", sorted(set(os.listdir(SYSLOGDS)) - {
+    "bruteforce", "pf-table", "now", "expected", "expected-careful"}))
+def test_syslogds(tmp_path, name):
+    night = Host.load(SYSLOGDS, tmp_path)
+    assert careful(night, "-m", os.path.join(SYSLOGDS, name), "-a", "/dev/null") == contents(
+        os.path.join(SYSLOGDS, "expected-careful")).decode().split()
 
 
 @pytest.mark.parametrize("days, seen", [("1", 1), ("3", 3), ("31", 31), ("366", 40), ("5000", 40)])
