@@ -47,7 +47,8 @@ BEFORE = commands("^cp .*before$", "awk")
 STEP_1, STEP_2, STEP_3, BACK = commands("-n --no-pf", "-cnv --no-pf", "--days 7", "dated &&")
 LINES = commands("^192.0.2.7 #", "^192.0.2.9$", "^198.51.100.0/24$", "^192.0.2.8 #")
 WHY, ALLOW, FORGIVE = commands("^grep", "192.0.2.7 >> /etc/bruteforce.allow", "--forgive")
-OTHER_NAMES = commands("-x 90 -a", "-m .*mx1", "-m .*mail.log")
+OTHER_NAMES = commands("-c -a", "-m .*mx1", "-m .*mail.log")
+JOURNAL, = commands("journalctl")
 NFT = commands("add table", "set .* v4 '", "set .* v6 '", "add chain", "ip saddr", "ip6 saddr",
                "nft -f -")
 MX1, SEND, KEY = commands("touch .*mx1$", "ssh -i", "^restrict,command=")
@@ -310,6 +311,15 @@ def test_logs_of_other_names(site, line):
         ["192.0.2.1", "192.0.2.200"] + ["198.51.100.1"] * ("--no-pf" not in line)
         + ["203.0.113.1"] + ["203.0.113.2", "203.0.113.3"] * ("mx2" in line))
     assert site.pf_calls() == ([] if "--no-pf" in line else site.replaced())
+
+
+def test_journal(site):
+    site.write("bin/journalctl", b"#!/bin/sh\n[ \"$*\" = '-o short-iso --since -26h -t sshd -t "
+               b"sshd-session' ] && echo '%s mail sshd[1]: Failed "
+               b"password for root from 192.0.2.1 port 22 ssh2'\n"
+               % site.clock("%Y-%m-%dT%H:%M:%S", 1).encode(), 0o755)
+    site.silent(JOURNAL)
+    assert site.addresses() == ["192.0.2.1", "192.0.2.200"] and site.pf_calls() == []
 
 
 PACKETS = """
