@@ -115,13 +115,8 @@ def attackers(options, night):
     for path, suspects in ([(path, mail_suspects) for path in options.maillog]
                            + [(path, auth_suspects) for path in options.authlog]):
         name = visible(os.path.basename(path))
-        padded = False
+        block = b""
         for block, tally in read_log(options, night, path, SYSLOG_STAMP):
-            last = block[block.rfind(b"\n") + 1:]
-            if last[3:5] == b" 0" and end[4:5] == b" " and not padded:
-                padded = True
-                night.say(path, "nothing found: 0%d sorts behind %s; careful mode (-c) knows dates"
-                          % (int(end[4:6]), night.range[1]))
             lines = suspects(block, start, end)
             found.update(dict.fromkeys(addresses(lines), name))
             if wanted:
@@ -129,6 +124,9 @@ def attackers(options, night):
                 tally.suspicious += len(suspects(block, *ANY_LINE))  # in range or not
                 tally.in_range += len(lines)
                 explain(lines, night.findings)
+        if end[4:5] == b" " and block[block.rfind(b"\n") + 1:][3:5] == b" 0":
+            night.say(path, "nothing found: 0%s sorts behind %s; careful mode (-c) knows dates"
+                      % (night.range[1][5], night.range[1]))
     return found
 
 
@@ -469,8 +467,7 @@ def local_time(second):
 
 ISO_STAMP = (rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
              rb"(?:[.,][0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})?")
-# perhaps behind what LAYOUTS take away
-ANY_STAMP = re.compile(
+ANY_STAMP = re.compile(  # perhaps behind what LAYOUTS take away
     rb"(?:(?:\S{24,25} |)[a-z0-9]+\.[a-z]+: |(?:<\d+>|)(?:1 |)|[A-Z][a-z]{2} |)(?:"
     + SYSLOG_STAMP.pattern + b"|" + ISO_STAMP + b")")
 
@@ -874,37 +871,37 @@ RSYSLOG = rb"message repeated (?P<times>\d{1,6}) times: \[ ?"
 # what stands before a beginning and matters: OpenSMTPD's session, a number of attempts
 LEAD = rb"(?:(?P<session>[0-9a-f]{16}) |(?:PAM |)(?P<n>\d{1,6}) |)"
 HOST = re.compile(STAMP_AND_HOST)
-# a head that is understood: of one of our daemons, or of a program that cannot be one of them
+# syslog-ng quotes the first 20 bytes, and puts a number of its own behind the program
+REPEATED = re.compile(
+    STAMP_AND_HOST + rb"(?:(?:syslogd?(?:\[\d+\]|): |(?P<tag>\S{1,60}: |))last message repeated |"
+    rb"(?P<program>[^\s\[]{1,60})\[\d+\]: Last message '(?P<quoted>.{0,20})' repeated )"
+    rb"(?P<times>\d{1,6}) times?")
+# a line of one of the daemons; one whose head is understood: those, and what cannot be one of them
 OURS = STAMP_AND_HOST + rb"(?:%s)(?:\[\d*\]|)(?: <\w+>|): " % b"|".join(
     program for program, _ in DAEMONS.values())
-HEADED = re.compile(rb"%s|%s(?!\S*(?:ssh|\.service)|postfix\[)\S*[^\s:]: " % (
-    OURS, STAMP_AND_HOST.replace(b"?P<host>", b"?:")))
-PROGRAM = (rb"(?m)^(?:[A-Z].{14}|[\d-]{10}[T ]\S+) (?:\S*[^\s:\]] (?=\S*[\]:])|)"
-           rb"(\S+?)(?:\[\d*\]|):?(?: |$)")
-# How else a line may begin, and what is made of that: what HOST and the daemons' heads read. A row
-# holds for a log if more than that share of the lines looked at begin so, and of four others.
+HEADED = rb"%s|%s(?!\S*(?:ssh|\.service)|postfix\[)\S*[^\s:]: " % (
+    OURS, STAMP_AND_HOST.replace(b"?P<host>", b"?:"))
+# How else a line may begin, and what is put in the place of that, for the daemons' heads to read. A
+# row holds for a log if more than that share of the lines looked at begin so, and of four others.
 LAYOUTS = (
-    # socklog, perhaps behind svlogd -t, -tt or -ttt; a syslogd that leaves the priority
+    # socklog, perhaps behind svlogd -t, -tt or -ttt; any that leaves the priority where it was
     (0, rb"(?:(?:@[\da-f]{24} |[\d-]{10}[T_][\d:.]{14} |)[a-z0-9]+\.[a-z]+: |<\d{1,3}>)(?=STAMP )",
      rb""),
-    # RFC 5424: FreeBSD's syslogd -O, RSYSLOG_SyslogProtocol23Format
+    # RFC 5424, by FreeBSD's syslogd -O or rsyslog; by rsyslog in its default form: no colon
     (0, rb"(?:<\d{1,3}>|)1 (STAMP HOST PROG) (?:-|(\d+)) \S{1,32} "
      rb'(?:-|(?:\[[^]\s"=]{1,32}(?: [^]\s"=]{1,32}="(?:[^"\\\n]|\\.)*")*\])+) {1,2}BOM',
      rb"\1[\2]: "),
-    # its sender's line in rsyslog's default format: no colon
     (0, rb"(STAMP HOST (?:PROG\[\d+\]|dovecot)) {1,2}BOM(?=[^ ])", rb"\1: "),
     # journalctl -o short-full
     (0, rb"[A-Z][a-z]{2} ([\d-]{10} [\d:]{8}) UTC ", rb"\1Z "),
     (0, rb"[A-Z][a-z]{2} ([\d-]{10} [\d:]{8}) [A-Z+-][\w+-]* ", rb"\1 "),
-    # metalog
+    # metalog; Dovecot 2.4's own file
     (0, rb"(STAMP) \[(PROG)\](?:\[[a-z]+\]|) ", rb"\1 \2: "),
-    # Dovecot's own file, from 2.4 on
     (0, rb"(STAMP) (?=auth(?:-worker|)\()", rb"\1 dovecot: "),
-    # a relay's stamp and host before those of its sender; AIX
+    # a relay's stamp and host, or host alone, before its sender's; AIX
     (0, rb"(STAMP) HOST STAMP (?=HOST )", rb"\1 "),
-    (0, rb"(STAMP) HOST (?:[a-z0-9|]+[.:][a-z]+ |)Message forwarded from (HOST): ", rb"\1 \2 "),
-    # a relay's host before its sender's
     (.5, rb"(STAMP) HOST (?=HOST (?:PROG\[\d+\]|dovecot): )", rb"\1 "),
+    (0, rb"(STAMP) HOST (?:[a-z0-9|]+[.:][a-z]+ |)Message forwarded from (HOST): ", rb"\1 \2 "),
     # a template with two blanks behind the tag, or none
     (.5, rb"(STAMP HOST (?:PROG\[\d+\]|dovecot)):(?:  |(?=[^ :]))", rb"\1: "),
 )
@@ -913,11 +910,6 @@ PARTS = (
                rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]{0,10}(?:Z|[+-][\d:]{4,5}|))"),
     (b"HOST", rb"[\w.:-]*[\w-]"), (b"PROG", rb"[\w./@-]{1,60}(?:\([\w-]+\)|)"),
     (b"BOM", rb"(?:\xef\xbb\xbf|)"))
-# syslog-ng quotes the first 20 bytes, and puts a number of its own behind the program
-REPEATED = re.compile(
-    STAMP_AND_HOST + rb"(?:(?:syslogd?(?:\[\d+\]|): |(?P<tag>\S{1,60}: |))last message repeated |"
-    rb"(?P<program>[^\s\[]{1,60})\[\d+\]: Last message '(?P<quoted>.{0,20})' repeated )"
-    rb"(?P<times>\d{1,6}) times?")
 NEAR = 4096  # bytes before it in which the line is looked for that syslogd repeats
 BELIEVED = 10  # attempts that one line may state: Dovecot can be made to log a typed line
 GUESSED = 1000  # failures for each login from which on somebody has guessed a password
@@ -1021,20 +1013,20 @@ def any_beginning(rows):
 
 
 def layouts(lines):
-    """The rows of LAYOUTS that lines (list of bytes) of a log begin as: [(compiled pattern, what is
-    put in its place (bytes))].
+    """The rows of LAYOUTS that hold for lines (list of bytes) of a log: [(compiled pattern of a
+    line's beginning, what is put in its place (bytes))].
     """
-    def compiled(text, flags=0):
+    def compiled(text):
         for name, part in PARTS:
             text = text.replace(name, part)
-        return re.compile(text, flags)
+        return re.compile(b"^(?:%s)" % text, re.MULTILINE)
 
-    usual = compiled(rb"STAMP (?:HOST |)(?:[a-z0-9|]+[.:][a-z]+ |)PROG(?:\[\d+\]|): "
-                     rb"(?!STAMP)[^ ]").match
-    if all(map(usual, lines)):
-        return []
-    return [(compiled(b"^" + begins, re.MULTILINE), to) for share, begins, to in LAYOUTS
-            if sum(map(bool, map(compiled(begins).match, lines))) > share * (len(lines) + 4)]
+    usual = compiled(rb"STAMP (?:HOST |)(?:last message |(?:[a-z0-9|]+[.:][a-z]+ |)"
+                     rb"PROG(?:\[\d+\]|): (?!STAMP)[^ ])").match
+    others = [line for line in lines if not usual(line)]
+    rows = [(share, compiled(begins), to) for share, begins, to in LAYOUTS] if others else ()
+    return [(begins, to) for share, begins, to in rows
+            if sum(map(bool, map(begins.match, others))) > share * (len(lines) + 4)]
 
 
 def put_right(night, days, logged):
@@ -1046,7 +1038,7 @@ def put_right(night, days, logged):
     for number, (block, tally) in enumerate(logged):
         if number % 8 == 0:  # to look at all would take a tenth longer
             lines = block.split(b"\n")
-            rows.update(layouts(lines[::8] if number else lines))
+            rows.update(layouts(lines[::8 if number else 1]))
             if days.may_hold(lines[0]) or days.may_hold(lines[-1]):
                 longest = max(map(len, lines))
                 ends.setdefault(longest, set()).update(
@@ -1056,12 +1048,14 @@ def put_right(night, days, logged):
         yield block, tally
         if not known:
             known = re.search(b"(?m)^" + OURS, block)
-            names += re.findall(PROGRAM, block) if tally.read < 3000 else []
+            names += re.findall(
+                rb"(?m)^(?:[A-Z].{14}|[\d-]{10}[T ]\S+) (?:\S*[^\s:\]] (?=\S*[\]:])|)"
+                rb"(\S+?)(?:\[\d*\]|):?(?: |$)", block) if tally.read < 3000 else []
     if tally and tally.read >= 1000 and names and not known:
         most = sorted(set(names), key=lambda name: (-names.count(name), name))[:3]
         night.say(tally.path, "%d lines, none of a daemon that the rules know, most of %s: is it "
                   "the right log?" % (tally.read, visible(b", ".join(most))))
-    # lines that end as they are end in few ways
+    # lines that are whole end in few ways
     if ends and max(ends) >= 200 and len(ends[max(ends)]) >= 5:
         night.say(tally.path, "lines are cut at %d bytes: what stood behind is lost" % max(ends))
 
@@ -1114,7 +1108,9 @@ class Court:
             if head:
                 break
         else:
-            self.unread = self.unread or self.behind_unknown(text, start, begin, end, rules)
+            if not (self.unread or re.match(HEADED, text[start:begin])) and any(
+                    (rule.fullmatch or rule.compiled())(text, begin, end) for rule in rules):
+                self.unread = text[start:end]
             return False
         if (text.endswith(b": File name too long", begin, end)
                 and b" error: " in text[start:begin]):
@@ -1140,15 +1136,6 @@ class Court:
                 break
         return heard
 
-    def behind_unknown(self, text, start, begin, end, rules):
-        """The line from start to end (int) of a text (bytes) if from begin on it is a message of
-        rules ([Rule]), and it is no line of another program; otherwise None.
-        """
-        if not HEADED.match(text, start, begin) and any(
-                (rule.fullmatch or rule.compiled())(text, begin, end) for rule in rules):
-            return text[start:end]
-        return None
-
     def in_session(self, rule, head, found):
         """The address (bytes, or None) that a rule of OpenSMTPD speaks of, by the groups found
         ({name: bytes}): its line's own, or its session's, which PEER tells and END ends.
@@ -1168,10 +1155,8 @@ class Court:
         repeated = REPEATED.match(block, start, end)
         if not repeated:
             return False
-        told = re.escape(repeated["tag"] or b"")
-        if repeated["program"]:
-            told = rb"%s(?:\[\d+\]|): %s" % tuple(
-                map(re.escape, repeated.group("program", "quoted")))
+        told = re.escape(repeated["tag"] or b"") if not repeated["program"] else (
+            rb"%s(?:\[\d+\]|): %s" % tuple(map(re.escape, repeated.group("program", "quoted"))))
         text = b"\n" + self.before + b"\n" + block[max(0, start - NEAR):start]
         # the first piece is empty or the end of a line: typed text, perhaps
         for line in reversed(text[-NEAR:].split(b"\n")[1:]):
