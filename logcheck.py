@@ -1036,7 +1036,7 @@ def put_right(night, days, logged):
     """
     rows, known, names, ends, tally = {}, False, [], {}, None
     for number, (block, tally) in enumerate(logged):
-        if number % 8 == 0:  # to look at all would take a tenth longer
+        if number % 16 == 0:  # to look at all would take a tenth longer
             lines = block.split(b"\n")
             rows.update(layouts(lines[::8 if number else 1]))
             if days.may_hold(lines[0]) or days.may_hold(lines[-1]):

@@ -148,7 +148,8 @@ def test_log_of_other_programs_is_said(host, text, said):
 def test_log_whose_lines_are_cut_is_said(host, size, stamp, said):
     lines = [b"%s mail postfix/smtpd[1]: NOQUEUE: reject: RCPT from unknown[192.0.2.7]: 554 5.7.1 "
              b"<%s>: Relay access denied; from=<b@example.org> to=<c@example.org> proto=ESMTP "
-             b"helo=<%s>" % (stamp, b"x" * number, b"mail.example.net/" * number) for number in range(70)]
+             b"helo=<%s>" % (stamp, b"x" * number, b"mail.example.net/" * number)
+             for number in range(70)]
     host.write("maillog", b"\n".join(line[:size] for line in lines) + b"\n")
     err = host.run("-cn", "--no-pf").stderr
     assert err == ("logcheck: %s: lines are cut at %d bytes: what stood behind is lost\n"
