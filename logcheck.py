@@ -873,7 +873,7 @@ LEAD = rb"(?:(?P<session>[0-9a-f]{16}) |(?:PAM |)(?P<n>\d{1,6}) |)"
 HOST = re.compile(STAMP_AND_HOST)
 # syslog-ng quotes the first 20 bytes, and puts a number of its own behind the program
 REPEATED = re.compile(
-    STAMP_AND_HOST + rb"(?:(?:syslogd?(?:\[\d+\]|): |(?P<tag>\S{1,60}: |))last message repeated |"
+    STAMP_AND_HOST + rb"(?:(?:syslogd?(?:\[\d*\]|): |(?P<tag>\S{1,60}: |))last message repeated |"
     rb"(?P<program>[^\s\[]{1,60})\[\d+\]: Last message '(?P<quoted>.{0,20})' repeated )"
     rb"(?P<times>\d{1,6}) times?")
 # a line of one of the daemons; one whose head is understood: those, and what cannot be one of them
@@ -881,6 +881,9 @@ OURS = STAMP_AND_HOST + rb"(?:%s)(?:\[\d*\]|)(?: <\w+>|): " % b"|".join(
     program for program, _ in DAEMONS.values())
 HEADED = rb"%s|%s(?!\S*(?:ssh|\.service)|postfix\[)\S*[^\s:]: " % (
     OURS, STAMP_AND_HOST.replace(b"?P<host>", b"?:"))
+# the program, whatever the form: behind the stamp, and a host that a tag follows
+PROGRAM = (rb"(?m)^(?:[A-Z].{14}|[\d-]{10}[T ]\S+) (?:\S*[^\s:\]] (?=\S*[\]:])|)"
+           rb"(\S+?)(?:\[\d*\]|):?(?: |$)")
 # How else a line may begin, and what is put in the place of that, for the daemons' heads to read. A
 # row holds for a log if more than that share of the lines looked at begin so, and of four others.
 LAYOUTS = (
@@ -1046,11 +1049,8 @@ def put_right(night, days, logged):
         for begins, to in rows.items():
             block = begins.sub(to, block)
         yield block, tally
-        if not known:
-            known = re.search(b"(?m)^" + OURS, block)
-            names += re.findall(
-                rb"(?m)^(?:[A-Z].{14}|[\d-]{10}[T ]\S+) (?:\S*[^\s:\]] (?=\S*[\]:])|)"
-                rb"(\S+?)(?:\[\d*\]|):?(?: |$)", block) if tally.read < 3000 else []
+        known = known or re.search(b"(?m)^" + OURS, block)
+        names = known or names or re.findall(PROGRAM, block)
     if tally and tally.read >= 1000 and names and not known:
         most = sorted(set(names), key=lambda name: (-names.count(name), name))[:3]
         night.say(tally.path, "%d lines, none of a daemon that the rules know, most of %s: is it "

@@ -113,6 +113,8 @@ def hostile_lines():
         yield STAMP + head + words * (SIZE // len(words))
     yield b"2018-04-08T12:00:00." + b"1" * SIZE
     yield b"1:00:00" * (SIZE // 7)
+    for words in (b' a="b"', b' a="\\"', b"[x]", b"."):  # of RFC 5424
+        yield b"<38>1 2018-04-08T12:00:00Z mail sshd 1 - [x" + words * (SIZE // len(words))
 
 
 def test_long_lines_take_linear_time(host):
