@@ -883,7 +883,7 @@ HEADED = rb"%s|%s(?!\S*(?:ssh|\.service)|postfix\[)\S*[^\s:]: " % (
     OURS, STAMP_AND_HOST.replace(b"?P<host>", b"?:"))
 # the program, whatever the form: behind the stamp, and a host that a tag follows
 PROGRAM = (rb"(?m)^(?:[A-Z].{14}|[\d-]{10}[T ]\S+) (?:\S*[^\s:\]] (?=\S*[\]:])|)"
-           rb"(\S+?)(?:\[\d*\]|):?(?: |$)")
+           rb"(\S{1,40}?)(?:\[\d*\]|):?(?: |$)")
 # How else a line may begin, and what is put in the place of that, for the daemons' heads to read. A
 # row holds for a log if more than that share of the lines looked at begin so, and of four others.
 LAYOUTS = (
