@@ -17,6 +17,7 @@ help:
 	@echo "make nights    README's figures of whole years of nights; takes twelve minutes"
 	@echo "make bench     time and memory beside the shell pipeline"
 	@echo "make e2e       real sshd, Postfix and Dovecot under attack (root on Debian)"
+	@echo "make syslogds  one log through real syslogds (root on Debian)"
 	@echo "make capture   the same, and its logs become the fixtures real-*"
 	@echo "make expected  what the shell pipeline makes of fixtures that do not say yet"
 	@echo "make install   to $(DESTDIR)$(TARGET)"
@@ -47,6 +48,9 @@ bench:
 e2e:
 	@$(PYTHON) tests/e2e.py
 
+syslogds:
+	@$(PYTHON) tests/syslogds.py
+
 capture:
 	@$(PYTHON) tests/e2e.py --capture fixtures
 
@@ -62,4 +66,4 @@ uninstall:
 clean:
 	rm -rf .venv .pytest_cache .benchmarks tests/__pycache__ tests/e2e/__pycache__
 
-.PHONY: help demo test fuzz faults mutate nights bench e2e capture expected install uninstall clean
+.PHONY: help demo test fuzz faults mutate nights bench e2e syslogds capture expected install uninstall clean

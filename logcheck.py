@@ -131,6 +131,7 @@ def attackers(options, night):
     for path, suspects in ([(path, mail_suspects) for path in options.maillog]
                            + [(path, auth_suspects) for path in options.authlog]):
         verdict = Verdict(visible(os.path.basename(path)))
+        block = b""
         for block, tally in read_log(options, night, path, SYSLOG_STAMP):
             lines = suspects(block, start, end)
             found.update(dict.fromkeys(addresses(lines), verdict))
@@ -139,6 +140,9 @@ def attackers(options, night):
                 tally.suspicious += len(suspects(block, *ANY_LINE))  # in range or not
                 tally.in_range += len(lines)
                 explain(lines, night.findings)
+        if end[4:5] == b" " and block[block.rfind(b"\n") + 1:][3:5] == b" 0":
+            night.say(path, "nothing found: 0%s sorts behind %s; careful mode (-c) knows dates"
+                      % (night.range[1][5], night.range[1]))
     return found
 
 
@@ -432,8 +436,12 @@ def careful_attackers(options, night):
         done = len(night.tallies)
         for name, log in generations(path, days.first, night, seen):
             court.begin()
-            for block, tally in read_log(options, night, name, ANY_STAMP, log):
+            logged = read_log(options, night, name, ANY_STAMP, log)
+            for block, tally in put_right(night, days, logged):
                 court.hear(block, tally)
+            if court.unread:
+                night.say(name, "no rule can read what stands before this message: %s"
+                          % visible(court.unread[:300]))
         doubt(night, path, days, night.tallies[done:])
     return court.judge(night)
 
@@ -525,7 +533,9 @@ def local_time(second):
 
 ISO_STAMP = (rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-5][0-9]):([0-6][0-9])"
              rb"(?:[.,][0-9]{1,9})?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?")
-ANY_STAMP = re.compile(SYSLOG_STAMP.pattern + b"|" + ISO_STAMP)
+ANY_STAMP = re.compile(  # perhaps behind what LAYOUTS take away
+    rb"(?:(?:\S{24,25} |)[a-z0-9]+\.[a-z]+: |(?:<\d+>|)(?:1 |)|[A-Z][a-z]{2} |)(?:"
+    + SYSLOG_STAMP.pattern + b"|" + ISO_STAMP + b")")
 
 
 def iso_second(line):
@@ -947,7 +957,7 @@ QUEUE = rb"(?P<queue>NOQUEUE|[0-9A-F]{5,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{
 # for our own users' clients, at submission and smtps, counts as a daemon of its own; so does
 # cleanup, which quotes messages: what smtpd may say would be typed there.
 DAEMONS = {
-    "sshd": (rb"sshd(?:-session|-auth|)(?:\(pam_unix\)|)",
+    "sshd": (rb"sshd(?:[_-][\w.-]{1,40}|)(?:\(pam_unix\)|)",  # sshd-session, a second sshd's
              rb"(?:(?:error|fatal): |)(?:|[\w./@~+-]{1,200}(?::\d{1,6}|): )"),
     "postfix": (rb"(?:postfix/|(?!\S*(?:submission|smtps|/587|/465)[\w.-]*/)[\w./-]*/)"
                 rb"(?:smtpd|postscreen)", rb"(?:%s: |)" % QUEUE),
@@ -967,12 +977,52 @@ STAMP_AND_HOST = (rb"(?:[A-Z].{14}(?:\.\d{1,6}|:|)|[\d-]{10}[T ]\S+) {1,2}(?:<[\
                   rb"(?:(?P<host>\S*[^\s:]) |)(?:<[\w.]+> |[a-z0-9|]+[.:][a-z]+ |)")
 # behind the program: Solaris' [ID ...], and what rsyslog puts around a message that came N times
 SOLARIS = rb"\[ID \d{1,9} [\w.]{1,30}\] "
-RSYSLOG = rb"message repeated (?P<times>\d{1,6}) times: \[ "
+RSYSLOG = rb"message repeated (?P<times>\d{1,6}) times: \[ ?"
 # what stands before a beginning and matters: OpenSMTPD's session, a number of attempts
 LEAD = rb"(?:(?P<session>[0-9a-f]{16}) |(?:PAM |)(?P<n>\d{1,6}) |)"
 HOST = re.compile(STAMP_AND_HOST)
-REPEATED = re.compile(STAMP_AND_HOST + rb"(?:syslogd?(?:\[\d+\]|): |(?P<tag>\S{1,60}: |))"
-                      rb"last message repeated (?P<times>\d{1,6}) times?")
+# syslog-ng quotes the first 20 bytes, and puts a number of its own behind the program
+REPEATED = re.compile(
+    STAMP_AND_HOST + rb"(?:(?:syslogd?(?:\[\d*\]|): |(?P<tag>\S{1,60}: |))last message repeated |"
+    rb"(?P<program>[^\s\[]{1,60})\[\d+\]: Last message '(?P<quoted>.{0,20})' repeated )"
+    rb"(?P<times>\d{1,6}) times?")
+# a line of one of the daemons; one whose head is understood: those, and what cannot be one of them
+OURS = STAMP_AND_HOST + rb"(?:%s)(?:\[\d*\]|)(?: <\w+>|): " % b"|".join(
+    program for program, _ in DAEMONS.values())
+HEADED = rb"%s|%s(?!\S*(?:ssh|\.service)|postfix\[)\S*[^\s:]: " % (
+    OURS, STAMP_AND_HOST.replace(b"?P<host>", b"?:"))
+# the program, whatever the form: behind the stamp, and a host that a tag follows
+PROGRAM = (rb"(?m)^(?:[A-Z].{14}|[\d-]{10}[T ]\S+) (?:\S*[^\s:\]] (?=\S*[\]:])|)"
+           rb"(\S{1,40}?)(?:\[\d*\]|):?(?: |$)")
+# How else a line may begin, and what is put in the place of that, for the daemons' heads to read. A
+# row holds for a log if more than that share of the lines looked at begin so, and of four others.
+LAYOUTS = (
+    # socklog, perhaps behind svlogd -t, -tt or -ttt; any that leaves the priority where it was
+    (0, rb"(?:(?:@[\da-f]{24} |[\d-]{10}[T_][\d:.]{14} |)[a-z0-9]+\.[a-z]+: |<\d{1,3}>)(?=STAMP )",
+     rb""),
+    # RFC 5424, by FreeBSD's syslogd -O or rsyslog; by rsyslog in its default form: no colon
+    (0, rb"(?:<\d{1,3}>|)1 (STAMP HOST PROG) (?:-|(\d+)) \S{1,32} "
+     rb'(?:-|(?:\[[^]\s"=]{1,32}(?: [^]\s"=]{1,32}="(?:[^"\\\n]|\\.)*")*\])+) {1,2}BOM',
+     rb"\1[\2]: "),
+    (0, rb"(STAMP HOST (?:PROG\[\d+\]|dovecot)) {1,2}BOM(?=[^ ])", rb"\1: "),
+    # journalctl -o short-full
+    (0, rb"[A-Z][a-z]{2} ([\d-]{10} [\d:]{8}) UTC ", rb"\1Z "),
+    (0, rb"[A-Z][a-z]{2} ([\d-]{10} [\d:]{8}) [A-Z+-][\w+-]* ", rb"\1 "),
+    # metalog; Dovecot 2.4's own file
+    (0, rb"(STAMP) \[(PROG)\](?:\[[a-z]+\]|) ", rb"\1 \2: "),
+    (0, rb"(STAMP) (?=auth(?:-worker|)\()", rb"\1 dovecot: "),
+    # a relay's stamp and host, or host alone, before its sender's; AIX
+    (0, rb"(STAMP) HOST STAMP (?=HOST )", rb"\1 "),
+    (.5, rb"(STAMP) HOST (?=HOST (?:PROG\[\d+\]|dovecot): )", rb"\1 "),
+    (0, rb"(STAMP) HOST (?:[a-z0-9|]+[.:][a-z]+ |)Message forwarded from (HOST): ", rb"\1 \2 "),
+    # a template with two blanks behind the tag, or none
+    (.5, rb"(STAMP HOST (?:PROG\[\d+\]|dovecot)):(?:  |(?=[^ :]))", rb"\1: "),
+)
+PARTS = (
+    (b"STAMP", rb"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,6}|)|"
+               rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.,]{0,10}(?:Z|[+-][\d:]{4,5}|))"),
+    (b"HOST", rb"[\w.:-]*[\w-]"), (b"PROG", rb"[\w./@-]{1,60}(?:\([\w-]+\)|)"),
+    (b"BOM", rb"(?:\xef\xbb\xbf|)"))
 NEAR = 4096  # bytes before it in which the line is looked for that syslogd repeats
 BELIEVED = 10  # attempts that one line may state: Dovecot can be made to log a typed line
 GUESSED = 1000  # failures for each login from which on somebody has guessed a password
@@ -1108,7 +1158,7 @@ def by_beginning(rows):
     """
     found = {begin: [] for rule in rows for begin in rule.begins}
     for daemon, (program, before) in DAEMONS.items():
-        head = re.compile(rb"%s%s(?:\[(?P<pid>\d+)\]|)(?: <\w+>|): (?:%s|)(?:%s|)%s%s" % (
+        head = re.compile(rb"%s%s(?:\[(?P<pid>\d*)\]|)(?: <\w+>|): (?:%s|)(?:%s|)%s%s" % (
             STAMP_AND_HOST, program, SOLARIS, RSYSLOG, before, LEAD)).fullmatch
         its_own = [rule for rule in rows if rule.daemon == daemon]
         for begin in found:
@@ -1142,6 +1192,51 @@ def tree(begins):
     return b"(?:%s)" % b"|".join(branches)
 
 
+def layouts(lines):
+    """The rows of LAYOUTS that hold for lines (list of bytes) of a log: [(compiled pattern of a
+    line's beginning, what is put in its place (bytes))].
+    """
+    def compiled(text):
+        for name, part in PARTS:
+            text = text.replace(name, part)
+        return re.compile(b"^(?:%s)" % text, re.MULTILINE)
+
+    usual = compiled(rb"STAMP (?:HOST |)(?:last message |(?:[a-z0-9|]+[.:][a-z]+ |)"
+                     rb"PROG(?:\[\d+\]|): (?!STAMP)[^ ])").match
+    others = [line for line in lines if not usual(line)]
+    rows = [(share, compiled(begins), to) for share, begins, to in LAYOUTS] if others else ()
+    return [(begins, to) for share, begins, to in rows
+            if sum(map(bool, map(begins.match, others))) > share * (len(lines) + 4)]
+
+
+def put_right(night, days, logged):
+    """Yield the blocks of a log, each with its Tally, as read_log() yields them (logged), with the
+    line beginnings of LAYOUTS made usual ones. Then it is said if of 1,000 lines or more none is a
+    daemon's that RULES know, or if lines in the range (days: Range) are cut at one length.
+    """
+    rows, known, names, ends, tally = {}, False, [], {}, None
+    for number, (block, tally) in enumerate(logged):
+        if number % 16 == 0:  # to look at all would take a tenth longer
+            lines = block.split(b"\n")
+            rows.update(layouts(lines[::8 if number else 1]))
+            if days.may_hold(lines[0]) or days.may_hold(lines[-1]):
+                longest = max(map(len, lines))
+                ends.setdefault(longest, set()).update(
+                    re.sub(rb"\d", b"0", line[-4:]) for line in lines if len(line) == longest)
+        for begins, to in rows.items():
+            block = begins.sub(to, block)
+        yield block, tally
+        known = known or re.search(b"(?m)^" + OURS, block)
+        names = known or names or re.findall(PROGRAM, block)
+    if tally and tally.read >= 1000 and names and not known:
+        most = sorted(set(names), key=lambda name: (-names.count(name), name))[:3]
+        night.say(tally.path, "%d lines, none of a daemon that the rules know, most of %s: is it "
+                  "the right log?" % (tally.read, visible(b", ".join(most))))
+    # lines that are whole end in few ways
+    if ends and max(ends) >= 200 and len(ends[max(ends)]) >= 5:
+        night.say(tally.path, "lines are cut at %d bytes: what stood behind is lost" % max(ends))
+
+
 class Court:
     """Hears lines as evidence and judges their peers by it.
 
@@ -1150,7 +1245,8 @@ class Court:
     told it}, kept only for a report; sessions: {(host, session or queue ID): (address as logged,
     its name)}; marked: {(host, pid): what sshd has said of that connection}; recent: the lines
     just heard; older, older_sessions: those before them; ours: our own addresses as logged; named:
-    whether a client of Postfix had a name; before: the end of the text before (bytes).
+    whether a client of Postfix had a name; before: the end of the text before (bytes); unread: the
+    first line (bytes) of the log that holds a rule's message behind an unknown head.
     """
 
     def __init__(self, options, days):
@@ -1167,7 +1263,7 @@ class Court:
 
     def begin(self):
         """Begin another log."""
-        self.before, self.recent, self.older = b"", set(), set()
+        self.before, self.recent, self.older, self.unread = b"", set(), set(), None
 
     def hear(self, block, tally):
         """Take the evidence in a block (bytes) of whole lines, and count it in the tally."""
@@ -1178,9 +1274,9 @@ class Court:
                                            {line[:10] for line in block.split(b"\n")})):
             self.named = self.named or bool(NAMED.search(block))
             search, recent, older, inner = self.search, self.recent, self.older, days.inner
-            if b"last message repeated " in block:  # re keeps it: compiled once, in milliseconds
-                search = re.compile(b"(?:%s|last message repeated ).*" % self.words,
-                                    re.MULTILINE).finditer
+            if b"ast message " in block:  # re keeps it: compiled once, in milliseconds
+                search = re.compile(b"(?:%s|last message repeated |: Last message ').*"
+                                    % self.words, re.MULTILINE).finditer
             for hit in search(block):
                 start, end = block.rfind(b"\n", 0, hit.start()) + 1, hit.end()
                 line = block[start:end]
@@ -1209,6 +1305,9 @@ class Court:
             if head:
                 break
         else:
+            if not (self.unread or re.match(HEADED, text[start:begin])) and any(
+                    (rule.fullmatch or rule.compiled())(text, begin, end) for rule in rules):
+                self.unread = text[start:end]
             return False
         if (text.endswith(b": File name too long", begin, end)
                 and b" error: " in text[start:begin]):
@@ -1301,18 +1400,20 @@ class Court:
 
     def repeat(self, block, start, end):
         """Take the line from start to end (int) of a block (bytes) if it says "last message
-        repeated N times": it speaks of the line before it of the same host, and of the same tag if
-        it has one. Returns whether that says something of a peer.
+        repeated N times": it speaks of the line before it of the same host, and of the same tag, or
+        program and first words, if it has them. Returns whether that says something of a peer.
         """
         repeated = REPEATED.match(block, start, end)
         if not repeated:
             return False
+        told = re.escape(repeated["tag"] or b"") if not repeated["program"] else (
+            rb"%s(?:\[\d+\]|): %s" % tuple(map(re.escape, repeated.group("program", "quoted"))))
         for line in self.lines_before(block, start):
             head = HOST.match(line)
             if (head and repeated["host"] in (b"---", head["host"])  # macOS names no host there
                     and not REPEATED.match(line)):
                 hit = next(self.search(line), None)
-                return (bool(hit) and line.startswith(repeated["tag"] or b"", head.end())
+                return (bool(hit) and bool(re.compile(told).match(line, head.end()))
                         and self.testify(line, 0, len(line), hit, int(repeated["times"])))
         return False
 

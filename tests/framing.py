@@ -1,8 +1,8 @@
 """Typed text for the rules: whatever an attacker puts into a field of a log line, the rules find
 his own address or nothing, and nothing speaks for him but what the daemon itself says.
 
-typed.txt has the daemons' formats. A Court hears such lines and those of rules.txt: here alone the
-tests touch what careful mode has inside.
+typed.txt has the daemons' formats, layouts.txt what syslogds write around them. A Court hears such
+lines and those of rules.txt: here alone the tests touch what careful mode has inside.
 """
 import os
 import random
@@ -30,6 +30,14 @@ def rule_lines():
     """The lines of rules.txt: (number, what must come out (str), line of a log (bytes))."""
     for number, (expected, program, message) in rows("rules.txt"):
         yield number, expected, HEAD % (program.encode(), message.encode("latin-1"))
+
+
+def layouts():
+    """The rows of layouts.txt: [(word (str), program and message (bytes) as a line)]."""
+    for _, (word, text) in rows("layouts.txt"):
+        text = text.encode().replace(b"BOM", b"\xef\xbb\xbf")
+        yield word, lambda program, message, text=text: text.replace(
+            b"PROGRAM", program).replace(b"MESSAGE", message)
 
 
 class Court(logcheck.Court):
@@ -148,11 +156,24 @@ def faults(seed, count):
     than the peer, something for the peer that the daemon did not say, nothing against him where he
     attacks, or, in a block of a thousand lines, another thing than in each line alone.
     """
-    court = Court()
-    court.heard(HEAD % (b"smtpd[1]", b"0123456789abcdef smtp connected address=%s host=x"
-                        % PEER.encode()))
-    court.heard(HEAD % (b"postfix/smtpd[1]", b"4F1C2B0D: client=unknown[%s]" % PEER.encode()))
-    block, alone, rng = [], {}, random.Random(seed)
+    court, rng = Court(), random.Random(seed)
+    others = [layout for word, layout in layouts() if word == "heard" and b"x" in layout(b"x", b"")]
+    dovecots, = (layout for word, layout in layouts() if word == "dovecot")
+    # each line is put right in all ways, whatever the log has
+    known = dict(row for layout in others + [dovecots]
+                 for row in logcheck.layouts([layout(b"x", b"auth(y)")] * 9))
+
+    def put_right(line):
+        for begins, to in known.items():
+            line = begins.sub(to, line)
+        return line
+
+    for program, begun in ((b"smtpd", b"0123456789abcdef smtp connected address=%s host=x"),
+                           (b"postfix/smtpd", b"4F1C2B0D: client=unknown[%s]")):
+        for layout in others:
+            court.heard(put_right(layout(program, begun % PEER.encode())))
+        court.heard(HEAD % (program + b"[1]", begun % PEER.encode()))
+    block, alone = [], {}
     for says, line in lines(seed, count):
         # by a syslogd; a line that was cut right behind a typed port looks like a whole one, but
         # one of sshd is never as long as this
@@ -162,6 +183,13 @@ def faults(seed, count):
                 yield "seed %d: cut: %s %r: %r" % (seed, address, words, cut)
         block.append(line)
         found = court.heard(line)
+        program, typed_message = re.split(rb"\[\d+\]: ", line[len(HEAD) - 6:], 1)
+        layout = dovecots if typed_message.startswith(b"auth(") else rng.choice(others)
+        other = put_right(layout(program, typed_message))
+        court.marked.clear()
+        if court.heard(other) != found:
+            yield "seed %d: not the same in another layout: %r" % (seed, other)
+        court.marked.clear()
         by_sshd = b" sshd[" in line and len(line.split(b": ", 1)[1]) == SSHD_LINE
         if "attack" in says and not found and not by_sshd:  # other lines tell of the same attempt
             yield "seed %d: hidden: %r" % (seed, line)

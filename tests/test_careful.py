@@ -17,7 +17,7 @@ import pytest
 import framing
 import nights
 from framing import Court, rule_lines, rows
-from host import HERE, NOW, STAMP, TOP, logcheck, repeated, set_zone
+from host import HERE, NOW, STAMP, TOP, Host, contents, logcheck, repeated, set_zone
 
 SEED, FRAMING_LINES = 20180228, 40000
 SIZE = 300000  # bytes of a long line
@@ -130,6 +130,8 @@ def hostile_lines():
         yield STAMP + head + words * (SIZE // len(words))
     yield b"2018-04-08T12:00:00." + b"1" * SIZE
     yield b"1:00:00" * (SIZE // 7)
+    for words in (b' a="b"', b' a="\\"', b"[x]", b"."):  # of RFC 5424
+        yield b"<38>1 2018-04-08T12:00:00Z mail sshd 1 - [x" + words * (SIZE // len(words))
 
 
 def test_long_lines_take_linear_time(host):
@@ -400,7 +402,34 @@ def test_dates_are_dates(host, seen, now, stamp):
     (" mail x: ", False), (" mail x ", False), ("", False)])
 def test_what_may_stand_before_the_program(host, before, seen):
     host.write("authlog", STAMP + before.encode() + b"sshd[1]: Invalid user x from 192.0.2.7\n")
-    assert careful(host) == ["192.0.2.7"] * seen
+    assert host.run("-cn", "--no-pf")[:2] == (0, b"192.0.2.7\n" * seen)
+
+
+DENIED = b"auth(ann,192.0.2.1,sasl:login)<AbC>: Info: sql: Password mismatch"
+
+
+@pytest.mark.parametrize("word, layout", list(framing.layouts()))
+def test_layouts(host, word, layout):
+    line = layout(b"sshd", DENIED if word == "dovecot" else b"Invalid user x from 192.0.2.1 port 5")
+    host.write("authlog", b"".join(line.replace(b"AbC", b"AbC%d" % n) + b"\n" for n in range(5)))
+    code, out, err = host.run("-cn", "--no-pf")
+    assert (code, out) == (0, b"192.0.2.1\n" * (word in ("heard", "dovecot")))
+    assert re.fullmatch("logcheck: .*/authlog: no rule can read what stands before this message: "
+                        ".* Invalid user x from .*\n" if word == "said" else "", err)
+
+
+SYSLOGDS = os.path.join(TOP, "fixtures", "real-syslogds")
+
+
+@pytest.mark.parametrize("name", sorted(set(os.listdir(SYSLOGDS)) - {
+    "bruteforce", "pf-table", "now", "expected", "expected-careful"}))
+def test_syslogds(tmp_path, name):
+    night = Host.load(SYSLOGDS, tmp_path)
+    expected = contents(os.path.join(SYSLOGDS, "expected-careful")).decode().split()
+    if name == "metalog":  # was sent five wrong passwords in one second: one event
+        night.now = 1796097000
+        expected.remove("203.0.113.57")
+    assert careful(night, "-m", os.path.join(SYSLOGDS, name), "-a", "/dev/null") == expected
 
 
 @pytest.mark.parametrize("days, seen", [("1", 1), ("3", 3), ("31", 31), ("366", 40), ("5000", 40)])

@@ -55,7 +55,7 @@ LINES = commands("^192.0.2.7 #", "^192.0.2.9$", "^198.51.100.0/24$", "^192.0.2.8
 WHY, ASK, ALLOW, FORGIVE = commands("^grep -wF", "--why", "192.0.2.7 >> /etc/bruteforce.allow",
                                     "^/root/logcheck.py --forgive")
 OF_OLD, FORGIVE_THEM = commands("^grep ' #", "xargs")
-OTHER_NAMES = commands("-x 90 -a", "-m .*mx1")
+OTHER_NAMES = commands("-c -a", "-m .*mx1", "-c --no-pf -m /var")
 BOOT, CRON, JOURNAL, UNBLOCK = commands("^@reboot", "^30 1 ", "^journalctl", "--no-pf --forgive")
 MX1, SEND, KEY = commands("touch .*mx1$", "ssh -T", "^restrict,command=")
 

@@ -118,6 +118,47 @@ def test_log_in_which_no_line_begins_with_a_stamp_is_said(host, mode, text, said
         % host.path("authlog")) * said)
 
 
+@pytest.mark.parametrize("now, stamp, said", [
+    ("2018-04-09 14:00", "Apr 09 12:00:00", True), ("2018-04-09 14:00", "Apr  9 12:00:00", False),
+    ("2018-04-10 14:00", "Apr 09 14:30:00", False)])
+def test_days_padded_with_zeros_are_said(host, now, stamp, said):
+    lines = "Mar 30 12:00:00 mail x\n" + (stamp + ATTACK.decode()[len("Apr  8 12:00:00"):]) * 3000
+    host.write("authlog", (lines % (("192.0.2.7",) * 3000)).encode())
+    code, out, err = host.run("-n", "--now", now)
+    assert (code, b"192.0.2.7" in out) == (0, not said)
+    assert err == ("logcheck: %s: nothing found: 09 sorts behind Apr  9 14:00:00; careful mode (-c)"
+                   " knows dates\n" % host.path("authlog")) * said
+    assert b"192.0.2.7" in host.run("-cn", "--now", now).stdout
+
+
+OTHERS = (STAMP + b" mail CRON[1]: x\n") * 3 + STAMP + b" mail systemd[1]: x\n" + (
+    STAMP + b" mail (sshd) x\n") * 2
+
+
+@pytest.mark.parametrize("text, said", [
+    (OTHERS * 200, "1200 lines, none of a daemon that the rules know, most of CRON, mail, systemd: "
+     "is it the right log?"),
+    (OTHERS * 150, ""), (OTHERS * 200 + STAMP + b" mail sshd[1]: Server listening.\n", "")])
+def test_log_of_other_programs_is_said(host, text, said):
+    host.write("authlog", text)
+    assert host.run("-cn", "--no-pf").stderr == (
+        "logcheck: %s: %s\n" % (host.path("authlog"), said) if said else "")
+
+
+@pytest.mark.parametrize("size, stamp, said", [
+    (256, STAMP, True), (1024, STAMP, True), (9999, STAMP, False), (150, STAMP, False),
+    (256, b"Apr  1 12:00:00", False)])
+def test_log_whose_lines_are_cut_is_said(host, size, stamp, said):
+    lines = [b"%s mail postfix/smtpd[1]: NOQUEUE: reject: RCPT from unknown[192.0.2.7]: 554 5.7.1 "
+             b"<%s>: Relay access denied; from=<b@example.org> to=<c@example.org> proto=ESMTP "
+             b"helo=<%s>" % (stamp, b"x" * number, b"mail.example.net/" * number)
+             for number in range(70)]
+    host.write("maillog", b"\n".join(line[:size] for line in lines) + b"\n")
+    err = host.run("-cn", "--no-pf").stderr
+    assert err == ("logcheck: %s: lines are cut at %d bytes: what stood behind is lost\n"
+                   % (host.path("maillog"), size)) * said
+
+
 # Logs
 
 def test_log_that_cannot_be_read(host):
