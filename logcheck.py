@@ -5,8 +5,7 @@ Every night it reads the last day of both logs, picks out attackers' addresses, 
 pf's table and the file that table is loaded from, and has pf load the result. By default it writes
 what the shell script /root/logcheck.sh (awk, grep, sort, uniq) wrote, byte for byte but for what pf
 cannot load, and is called in its place from /etc/daily.local. The first part of this file is that
-script, one function a stage; main() shows the whole program. `logcheck.py -h` lists the options,
-README is the manual.
+script, one function a stage. `logcheck.py -h` lists the options, README is the manual.
 
 Where it can be wrong: the default mode believes any address in a suspicious line, typed or not.
 Careful mode knows only the messages in RULES; whoever logs in or delivers mail outweighs his own
@@ -31,16 +30,15 @@ import sys
 if __name__ == "__main__":
     def last_resort(kind, error, trace):
         """One line in place of a traceback, whatever happens from here on."""
-        while trace and trace.tb_next and trace.tb_next.tb_frame.f_globals is globals():
+        while trace.tb_next and trace.tb_next.tb_frame.f_globals is globals():
             trace = trace.tb_next
         sys.stderr.write("logcheck: line %d: %s: %s\n" % (
-            trace.tb_lineno if trace else 0, kind.__name__, " ".join(str(error).split())))
+            trace.tb_lineno, kind.__name__, " ".join(str(error).split())))
 
     sys.excepthook = last_resort
     if not sys.flags.isolated and sys.executable and sys.argv[0] != "-":
         # nobody else's modules in a root process: start again without PYTHONPATH, the current
-        # folder and site-packages (what these make Python run at its start has run by now; make
-        # install puts -IS into the first line)
+        # folder and site-packages (make install puts -IS into the first line)
         import os
         os.execv(sys.executable, [sys.executable, "-IS"] + sys.argv)
 
@@ -87,27 +85,17 @@ def main(args):
         night.allowed = allow_list(options.allow)
     except OSError as error:
         return night.complain(error.filename or "allow list", error)
-    if options.forgive:
-        return forgive(options, night)
-    if options.why:
-        return explain_why(options, night)
+    if options.forgive or options.why:
+        return (forgive if options.forgive else explain_why)(options, night)
 
     # the attackers of the last day, from both logs
     found = (careful_attackers if options.careful else attackers)(options, night)
 
     try:  # they join pf's own table and the old file, and pf takes the result
         table = update(options, night, found)
-    except OSError as error:
-        night.complain(options.etcfile, error)
-        table = None
-        # the report tells of no change that was not made
-        if not night.pf.startswith("pf did NOT"):
-            night.pf = "NOT written, but pf has it" if night.pf == "pf has it" else "NOT written"
-        night.expired, night.left_out = [], {}
-        with contextlib.suppress(OSError):  # to count what is still there
-            night.old = old_file(options.etcfile)[0]
-    else:
         say_left_out(options, night)
+    except OSError as error:
+        table = not_written(options, night, error)
 
     if options.reported:
         tell(options, night, found, table)
@@ -119,8 +107,7 @@ def main(args):
 def attackers(options, night):
     """The pipeline's first half, from both logs to the addresses in their suspicious lines.
 
-    Returns {address (bytes): Verdict, whose why is the log's name}. A log that cannot be read is
-    reported.
+    Returns {address (bytes): Verdict, its why the log's name}. Logs that cannot be read are said.
     """
     start, end = time_range(options.now, options.days)
     night.range = start.decode(), end.decode()
@@ -130,8 +117,7 @@ def attackers(options, night):
     found = {}
     for path, suspects in ([(path, mail_suspects) for path in options.maillog]
                            + [(path, auth_suspects) for path in options.authlog]):
-        verdict = Verdict(visible(os.path.basename(path)))
-        block = b""
+        verdict, block = Verdict(visible(os.path.basename(path))), b""
         for block, tally in read_log(options, night, path, SYSLOG_STAMP):
             lines = suspects(block, start, end)
             found.update(dict.fromkeys(addresses(lines), verdict))
@@ -140,7 +126,7 @@ def attackers(options, night):
                 tally.suspicious += len(suspects(block, *ANY_LINE))  # in range or not
                 tally.in_range += len(lines)
                 explain(lines, night.findings)
-        if end[4:5] == b" " and block[block.rfind(b"\n") + 1:][3:5] == b" 0":
+        if end[4:5] == b" " and re.match(rb"... 0", block[block.rfind(b"\n") + 1:]):
             night.say(path, "nothing found: 0%s sorts behind %s; careful mode (-c) knows dates"
                       % (night.range[1][5], night.range[1]))
     return found
@@ -245,11 +231,10 @@ def read_log(options, night, path, stamp, log=None):
         progress = options.verbose and os.isatty(2) and stat.S_ISREG(about.st_mode)
         try:
             for number, block in enumerate(blocks(log), 1):
-                if number == 1:
-                    tally.first = first_stamp(stamp, block.split(b"\n", 100)[:100])
-                    if not tally.first:
-                        night.say(path, "no line that a time stamp begins: is it the right log, "
-                                  "and as text?")
+                tally.first = tally.first or first_stamp(stamp, block.split(b"\n", 100)[:100])
+                if number == 1 and not tally.first:
+                    night.say(path, "no line that a time stamp begins: is it the right log, and as "
+                              "text?")
                 yield block, tally
                 if progress and number % 16 == 0:
                     to_stderr(b"\r\x1b[K%s: %d of %d MB" % (
@@ -356,7 +341,6 @@ def pf_load(options, night):
 
 def old_file(path):
     """`cat "$ETCFILE"`: its lines (list of bytes) and its os.stat(), or [] and None if not there.
-
     Raises OSError if it exists and cannot be read, or is not a regular file.
     """
     try:
@@ -379,10 +363,8 @@ NOT_LOADED, ALLOWED = "pf could not load it", "allowed"
 
 def merge(options, night, known, found):
     """`grep -v "^$" | sort -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4 | uniq` over the old file's lines,
-    pf's (known) and the addresses found. Returns the table (sorted list of bytes).
-
-    What is left out of it is noted in the night: what is allowed, and numbers and dots that are
-    no address, for which pf would refuse the whole ruleset.
+    pf's (known) and the addresses found. Returns the table (sorted list of bytes). What is left out
+    of it is noted in the night: what is allowed, and what pf could not load.
     """
     entries = set(night.old).union(known, found) - {b""}
     night.left_out = {entry: NOT_LOADED for text in texts(list(entries))
@@ -393,25 +375,22 @@ def merge(options, night, known, found):
     entries -= night.left_out.keys()
     if options.expire:
         entries = dated(options, night, entries, found)
-    table = list(entries)
-    del entries  # of a million entries, the set takes as much memory as their sorting
-    table.sort(key=sort_key)
-    return table
+    entries = list(entries)  # the set of a million takes as much memory as their sorting
+    entries.sort(key=sort_key)
+    return entries
 
 
 def sort_key(entry):
     """What sort(1) orders an entry (bytes) by with -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4: the first
     four fields as numbers, then the whole line (tuple).
     """
-    one, two, three, four = (entry + b"...").split(b".", 4)[:4]
-    return field_number(one), field_number(two), field_number(three), field_number(four), entry
+    return (*map(field_number, (entry + b"...").split(b".", 4)[:4]), entry)
 
 
 @functools.lru_cache(None)  # most fields come again
 def field_number(field):
     """The number (int) that `sort -n` reads in a field (bytes): blanks, perhaps a minus, digits;
-    zero if there are none. The digits are taken for hexadecimal ones: the order is the same, and
-    there is no limit to how many they are.
+    zero if there are none. Read in base 16: same order, and no limit of 4,300 digits.
     """
     minus, digits = re.match(rb"[ \t]*(-?)([0-9]*)", field).groups()
     return int(minus + (digits or b"0"), 16)
@@ -2296,6 +2275,18 @@ def explain(lines, findings):
                 findings[address] = 0, 'matches "%s"' % words.group().decode(), line
             hits, why, first = findings[address]
             findings[address] = hits + 1, why, first
+
+
+def not_written(options, night, error):
+    """Report that the table could not be written (error: OSError): what the night says of pf and of
+    entries is then only what is still so. Returns None, which stands for the table.
+    """
+    night.complain(options.etcfile, error)
+    if not night.pf.startswith("pf did NOT"):
+        night.pf = "NOT written, but pf has it" if night.pf == "pf has it" else "NOT written"
+    night.expired, night.left_out = [], {}
+    with contextlib.suppress(OSError):  # to count what is still there
+        night.old = old_file(options.etcfile)[0]
 
 
 def say_left_out(options, night):
