@@ -1004,6 +1004,7 @@ PARTS = (
     (b"BOM", rb"(?:\xef\xbb\xbf|)"))
 NEAR = 4096  # bytes before it in which the line is looked for that syslogd repeats
 BELIEVED = 10  # attempts that one line may state: Dovecot can be made to log a typed line
+PROVOKED = 10  # of our 4xx, that take back a leaving each: a client can provoke them
 GUESSED = 1000  # failures for each login from which on somebody has guessed a password
 AGAINST = ("SURE", "FAIL", "LEFT", "REJECT", "NAMED")  # what speaks against a peer
 KEPT = 4096  # lines just heard, and sessions, that are remembered
@@ -1024,9 +1025,9 @@ VERDICTS = (r"NOTHING|PEER|END|(?:SURE|FAIL|LEFT|REJECT|LOGIN|DELIVERED|PUTOFF|D
 class Rule:
     """A row of RULES. The verdict as what, door and witness; more: whether further rules are tried;
     counted: whether it has an <N>; groups: the names of its pattern's groups; plain: whether a
-    match names the peer and no more; other: the rule that counts in its place where <SURE> takes part in
-    the match, or the client has a name; mild: in place of a SURE of ssh for an account that is
-    there; number: its place in RULES; fullmatch: its pattern's, once that has been tried (to
+    match names the peer and no more; other: the rule that counts in its place where <SURE> takes
+    part in the match, or the client has a name; mild: in place of a SURE of ssh for an account that
+    is there; number: its place in RULES; fullmatch: its pattern's, once that has been tried (to
     compile all takes 30 ms).
     """
 
@@ -1511,28 +1512,12 @@ def weigh(case, threshold, leaving=True):
     """The Verdict on a case (tuple of (rule, how often)). threshold: --count; leaving: whether
     leaving port 25 convicts a client without a name.
     """
-    # one attempt is often logged more than once: at each door the highest count of any one witness
-    # is taken
-    heard = {}  # {(what, door): {witness: how often}}
-    for rule, times in case:
-        witnesses = heard.setdefault((rule.what, rule.door), {})
-        witnesses[rule.witness] = witnesses.get(rule.witness, 0) + times
-    # a connection that names an unknown user does so once, whatever passwords it tries; attempts as
-    # root come on top
-    ssh = heard.get(("SURE", "ssh"), {})
-    if "user" in ssh:
-        for witness in ("failed", "postponed", "PAM"):
-            ssh.pop(witness, None)
-        ssh["user"] += max(ssh.get("root", 0), ssh.get("rootPAM", 0))
-    most, sums = {}, {}  # {(what, door): attempts}, {what: attempts}: different doors add up
-    for (what, door), witnesses in heard.items():
-        most[what, door] = max(0, *witnesses.values())
-        sums[what] = sums.get(what, 0) + most[what, door]
+    most, sums = attempts_of(case)
 
     def total(what, door):
         return most.get((what, door), 0)
 
-    def refused(door):  # in excess of the deliveries; with a name, one in four counts
+    def refused(door):  # in excess of the deliveries; of a client with a name, one in four counts
         nameless, named = total("REJECT", door), total("NAMED", door)
         return (max(0, nameless - delivered)
                 + max(0, named - max(0, delivered - nameless)) // 4)
@@ -1543,17 +1528,16 @@ def weigh(case, threshold, leaving=True):
     # ours a leaving
     out_of_order = max(down, sums.get("DOWN", 0) - down)
     at_smtp = max(total("FAIL", "smtp"), refused("smtp"))
-    left = total("LEFT", "smtp") - min(10, total("PUTOFF", "smtp"))
+    left = total("LEFT", "smtp") - min(PROVOKED, total("PUTOFF", "smtp"))
     if total("FAIL", "smtp") <= out_of_order:
         left -= max(down, total("DOWN", "smtp"))
     # who leaves submission without a login has failed there
     at_submission = max(total("FAIL", "submission"), refused("submission"), total(
-        "LEFT", "submission") - min(10, total("PUTOFF", "submission")))
+        "LEFT", "submission") - min(PROVOKED, total("PUTOFF", "submission")))
     # Dovecot's auth process hears of the attempts at all doors to mail
     mail = max(0, at_smtp + at_submission + total("FAIL", "login") - out_of_order,
                total("FAIL", "auth") - down)
-    failures = total("FAIL", "ssh") + mail
-    ssh_signs = total("SURE", "ssh")
+    ssh_failures, ssh_signs = total("FAIL", "ssh"), total("SURE", "ssh")
     # deliveries outweigh SMTP's signs; a login one of them, or three of ssh, which asks three times
     smtp_signs = max(0, sums.get("SURE", 0) - ssh_signs - delivered)
     decisive = ()
@@ -1561,18 +1545,45 @@ def weigh(case, threshold, leaving=True):
         decisive = ("SURE",)
     elif leaving and left > 0 and not logins and not delivered:
         decisive = ("LEFT",)
-    elif failures >= threshold and failures > GUESSED * logins:
+    elif threshold <= ssh_failures + mail > GUESSED * logins:
         decisive = ("FAIL", "REJECT", "NAMED", "LEFT")
+    rule = telling(case, decisive or AGAINST)
+    return Verdict(rule.reason if decisive else "", max(ssh_signs, ssh_failures) + max(
+        mail, smtp_signs, 0 if delivered or logins else left), logins, delivered,
+                   sums.get("PUTOFF", 0) or out_of_order, rule)
+
+
+def attempts_of(case):
+    """The attempts that a case (tuple) tells of: {(what, door): how many}, {what: how many}. One is
+    often logged more than once: at each door the highest count of any one witness is taken.
+    """
+    heard, most, sums = {}, {}, {}  # heard: {(what, door): {witness: how often}}
+    for rule, times in case:
+        witnesses = heard.setdefault((rule.what, rule.door), {})
+        witnesses[rule.witness] = witnesses.get(rule.witness, 0) + times
+    # a connection that names an unknown user does so once, whatever passwords it tries; attempts as
+    # root come on top
+    ssh = heard.get(("SURE", "ssh"), {})
+    if "user" in ssh:
+        for witness in ("failed", "postponed", "PAM"):
+            ssh.pop(witness, None)
+        ssh["user"] += max(ssh.get("root", 0), ssh.get("rootPAM", 0))
+    for (what, door), witnesses in heard.items():
+        most[what, door] = max(0, *witnesses.values())
+        sums[what] = sums.get(what, 0) + most[what, door]
+    return most, sums
+
+
+def telling(case, whats):
+    """The rule of a case (tuple) that tells its reason: of those that say one of whats, one of the
+    kind with the most attempts; of two such kinds, the one that stands first in RULES.
+    """
     kinds = {}
     for rule, times in case:
         kind = rule.reason, rule.witness
         kinds[kind] = kinds.get(kind, 0) + times
-    telling = max((rule for rule, _ in case if rule.what in (decisive or AGAINST)), default=None,
-                  key=lambda rule: (kinds[rule.reason, rule.witness], -rule.number))
-    attempts = (max(ssh_signs, total("FAIL", "ssh"))
-                + max(mail, smtp_signs, left if not delivered and not logins else 0))
-    return Verdict(telling.reason if decisive else "", attempts, logins, delivered,
-                   sums.get("PUTOFF", 0) or out_of_order, telling)
+    return max((rule for rule, _ in case if rule.what in whats), default=None,
+               key=lambda rule: (kinds[rule.reason, rule.witness], -rule.number))
 
 
 def canonical(text, mask6):
@@ -1733,8 +1744,8 @@ OPTIONS = (
         os.fsencode(text)))], "take an address or network out of the file and of pf's table, and "
      "do nothing else; may be repeated"),
     ("--why ADDRESS", [checked("an address", lambda text: network(os.fsencode(text))[0] == network(
-        os.fsencode(text))[1], os.fsencode)], "with -c: tell how the logs have an address judged; change "
-     "nothing; may be repeated"),
+        os.fsencode(text))[1], os.fsencode)], "with -c: tell how the logs have an address judged; "
+     "change nothing; may be repeated"),
     ("--mask6 LEN", number(32, 128), "with -c: IPv6 peers are judged as networks of LEN bits; %d"
      % MASK6),
     ("--syslog", None, "tell the system's log (daemon.notice) of each address"),
@@ -2373,10 +2384,9 @@ def report(night, found, added, table):
     """The nightly report (str). found: {address: Verdict}; added: the new addresses (list of
     bytes); table: what it holds now (list of bytes, or None if not known).
     """
-    import heapq
-
     def most_first(rows):
         """The first 50 of rows (entry (bytes), how often (int), ...), sorted."""
+        import heapq
         return heapq.nsmallest(50, rows, key=lambda row: (-row[1], sort_key(row[0])))
 
     def section(heading, lines, total=0):
