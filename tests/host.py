@@ -91,8 +91,11 @@ class Host:
         """A copy in a folder of the night in a fixture's folder."""
         *files, now = [contents(os.path.join(fixture, name)) for name in (
             "maillog", "authlog", "bruteforce", "pf-table", "now")]
-        return cls(folder, *files, calendar.timegm(
+        made = cls(folder, *files, calendar.timegm(
             time.strptime(now.decode(), "%Y-%m-%d %H:%M:%S\n")))
+        for name in ("maillog", "authlog"):  # when their last lines were written
+            os.utime(made.path(name), (made.now, made.now))
+        return made
 
     def path(self, name):
         return os.path.join(self.folder, name)
