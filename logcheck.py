@@ -984,6 +984,8 @@ LAYOUTS = (
      rb'(?:-|(?:\[[^]\s"=]{1,32}(?: [^]\s"=]{1,32}="(?:[^"\\\n]|\\.)*")*\])+) {1,2}BOM',
      rb"\1[\2]: "),
     (0, rb"(STAMP HOST (?:PROG\[\d+\]|dovecot)) {1,2}BOM(?=[^ ])", rb"\1: "),
+    # a loghost's rsyslog cuts a tag at 32 bytes
+    (0, rb"(STAMP HOST (?=\S{32} )PROG\[\d+) ", rb"\1]: "),
     # journalctl -o short-full
     (0, rb"[A-Z][a-z]{2} ([\d-]{10} [\d:]{8}) UTC ", rb"\1Z "),
     (0, rb"[A-Z][a-z]{2} ([\d-]{10} [\d:]{8}) [A-Z+-][\w+-]* ", rb"\1 "),
