@@ -448,9 +448,8 @@ class Range:
         self.hours = {time.strftime(form, time.localtime(second)).encode(): local_time(second)[:13]
                       for second in [*range(max(self.first, now - 366 * 86400), now, 1800), now]
                       for form in ("%b %e %H", "%b %d %H")}
-        # in a year or more, the first and the last hour come again as hours from within, and
-        # syslogd's stamps do not name the year
         self.iso_hours = {}
+        # from 365 days on, stamps without a year cannot tell the first hour from the last
         edges = [end[:13] for end in self.ends] if days < 365 else []
         self.inner = {hour for hour, at in self.hours.items() if at not in edges}
 
@@ -734,13 +733,13 @@ OURS/ssh/key         our key command  Unsafe AuthorizedKeysCommand <ANY>
 OURS/ssh/key         our file modes  Authentication refused: bad ownership or modes for <ANY>
 OURS/ssh/account     our account rules  Access denied for user <USER> by PAM account
     configuration<PRE>
-SURE/ssh/rootPAM     root failed  PAM: <PLAIN> for root from <IP><VIA><PRE>
-FAIL/ssh/PAM         failed password  PAM: <PLAIN> for <TRIED> from <IP><VIA><PRE>
+SURE/ssh/rootmodule     root failed  PAM: <PLAIN> for root from <IP><VIA><PRE>
+FAIL/ssh/module         failed password  PAM: <PLAIN> for <TRIED> from <IP><VIA><PRE>
 <WHOM> = (?:<SURE>user=root|user=.*|)
-FAIL/ssh/pam_unix    failed password  {(pam_unix) |}authentication failure; <PAM><WHOM>
-FAIL/ssh/pam_unix    failed password  pam_unix(<SERVICE>): authentication failure;~ <PAM><WHOM>
-FAIL/ssh/pam         failed password  pam_<SERVICE>): authentication failure;~ <PAM><WHOM>
-FAIL/ssh/pam_unix    failed password  more authentication failure{s|}; <PAM><WHOM>
+FAIL/ssh/unix    failed password  {(pam_unix) |}authentication failure; <PAM><WHOM>
+FAIL/ssh/unix    failed password  pam_unix(<SERVICE>): authentication failure;~ <PAM><WHOM>
+FAIL/ssh/other         failed password  pam_<SERVICE>): authentication failure;~ <PAM><WHOM>
+FAIL/ssh/unix    failed password  more authentication failure{s|}; <PAM><WHOM>
 
 postfix
 <IDLE> = (?!.* (?:auth|data|bdat)=[1-9])(?: .*|)
@@ -898,7 +897,7 @@ FAIL/auth/process    failed login  {sql|ldap|shadow|passwd|bsdauth|checkpassword
 FAIL/auth/process    failed login  auth(<LOGNAME>,<IP>~,sasl:<MECH>{,master|})<SESSIONS>: <DENIED>
 <ASKED> = (?!<\d+>: request \[\d+\]: (?:[\w-]+: |)unknown user$)
 FAIL/auth/worker     failed login  auth-worker(<LOGNAME>,<IP>~<SESSION>)<ASKED><SESSIONS>: <DENIED>
-FAIL/auth/PAM        failed login  pam_<SERVICE>): authentication failure;~
+FAIL/auth/module        failed login  pam_<SERVICE>): authentication failure;~
     <PAM>{user=<WORD>|user=|}
 
 opensmtpd
@@ -1239,7 +1238,7 @@ class Court:
         self.sessions, self.older_sessions, self.marked, self.ours = {}, {}, {}, set()
         rows = rules()
         self.rules, self.words = by_beginning(rows), any_beginning(rows)
-        # to the end of the line: what a client types behind a beginning is none
+        # ".*": what a client types behind a beginning is not searched for another
         self.search = re.compile(self.words + b".*", re.MULTILINE).finditer
         self.begin()
 
@@ -1282,13 +1281,13 @@ class Court:
         the match of search in it. Returns whether it says something of a peer.
         """
         begin = hit.start("begin")
-        for is_head, rules in self.rules[hit["begin"]]:
+        for is_head, fitting in self.rules[hit["begin"]]:
             head = is_head(text, start, begin)
             if head:
                 break
         else:
             if not (self.unread or re.match(HEADED, text[start:begin])) and any(
-                    (rule.fullmatch or rule.compiled())(text, begin, end) for rule in rules):
+                    (rule.fullmatch or rule.compiled())(text, begin, end) for rule in fitting):
                 self.unread = text[start:end]
             return False
         if (text.endswith(b": File name too long", begin, end)
@@ -1297,7 +1296,7 @@ class Court:
         if head["times"]:
             times, end = times * int(head["times"]), text.rfind(b"]", end - 1, end)
         heard, cases = False, self.cases
-        for rule in rules:
+        for rule in fitting:
             found = (rule.fullmatch or rule.compiled())(text, begin, end)
             if not found:
                 continue
@@ -1474,9 +1473,9 @@ class Court:
         ours = {canonical(own, 48) for own in self.ours} | {None}
         for allotment, peers in found.items():
             heard = [verdicts[peer] for peer in peers]
-            attackers = [verdict for verdict in heard if verdict.why]
+            convicted = [verdict for verdict in heard if verdict.why]
             near = sum(verdict.attempts for verdict in heard if not verdict.why)
-            if ((len(attackers) >= NETWORKS or near >= 20 * self.options.count)
+            if ((len(convicted) >= NETWORKS or near >= 20 * self.options.count)
                     and not any(verdict.logins or verdict.delivered for verdict in heard)
                     and allotment not in ours
                     and not (allowed and is_allowed(allotment, allowed))):
@@ -1567,9 +1566,9 @@ def attempts_of(case):
     # root come on top
     ssh = heard.get(("SURE", "ssh"), {})
     if "user" in ssh:
-        for witness in ("failed", "postponed", "PAM"):
+        for witness in ("failed", "postponed", "module"):
             ssh.pop(witness, None)
-        ssh["user"] += max(ssh.get("root", 0), ssh.get("rootPAM", 0))
+        ssh["user"] += max(ssh.get("root", 0), ssh.get("rootmodule", 0))
     for (what, door), witnesses in heard.items():
         most[what, door] = max(0, *witnesses.values())
         sums[what] = sums.get(what, 0) + most[what, door]
@@ -1708,7 +1707,7 @@ def checked(what, valid, read=str):
     return value
 
 
-def number(low, high):
+def between(low, high):
     """A function that reads a number (int) from low to high in an option's text (str)."""
     return checked("a number from %d to %d" % (low, high),
                    lambda text: re.match(r"[0-9]{1,5}\Z", text) and low <= int(text) <= high, int)
@@ -1731,16 +1730,16 @@ OPTIONS = (
     ("-e --etcfile FILE", file_name, "the file that holds the table; " + ETCFILE),
     ("-f --pf-conf FILE", file_name, "the ruleset for pf to load; " + PF_CONF),
     ("-t --table NAME", checked("a name", bool), "pf's table; " + TABLE),
-    ("-d --days N", number(1, 99999), "look at the last N days; %d" % DAYS),
+    ("-d --days N", between(1, 99999), "look at the last N days; %d" % DAYS),
     ("-n --dry-run", None, "print the new table; write, load and mail nothing"),
     ("-v --verbose", None, "report on stderr what was read, found and let off"),
     ("-c --careful", None, "real dates, rotated logs too, and a fair judgement of what the daemons "
      "themselves say of their peers, over IPv4 and IPv6"),
-    ("-k --count N", number(1, 99999), "with -c: failures that may be a user's own count from N "
+    ("-k --count N", between(1, 99999), "with -c: failures that may be a user's own count from N "
      "on; %d" % COUNT),
     ("-w --allow FILE", [file_name], "keep the addresses and networks in FILE (one a line, # "
      "comments) out of the table, whoever put them there; may be repeated"),
-    ("-x --expire DAYS", number(1, 99999), "date the entries, and drop those last named more than "
+    ("-x --expire DAYS", between(1, 99999), "date the entries, and drop those last named more than "
      "DAYS days ago"),
     ("--forgive ADDRESS", [checked("an address or network", lambda text: network(
         os.fsencode(text)))], "take an address or network out of the file and of pf's table, and "
@@ -1748,7 +1747,7 @@ OPTIONS = (
     ("--why ADDRESS", [checked("an address", lambda text: network(os.fsencode(text))[0] == network(
         os.fsencode(text))[1], os.fsencode)], "with -c: tell how the logs have an address judged; "
      "change nothing; may be repeated"),
-    ("--mask6 LEN", number(32, 128), "with -c: IPv6 peers are judged as networks of LEN bits; %d"
+    ("--mask6 LEN", between(32, 128), "with -c: IPv6 peers are judged as networks of LEN bits; %d"
      % MASK6),
     ("--syslog", None, "tell the system's log (daemon.notice) of each address"),
     ("--mail ADDRESS", checked("a mail address", lambda text: re.match(
@@ -2010,8 +2009,8 @@ def is_allowed(entry, allowed):
     """Whether an entry (bytes) of the table holds, or lies in, one of the networks in_order()."""
     import bisect
     firsts, highest = allowed
-    return any(block and highest[bisect.bisect(firsts, block[1])] >= block[0]
-               for block in map(network, address_of(entry).split()))
+    return any(net and highest[bisect.bisect(firsts, net[1])] >= net[0]
+               for net in map(network, address_of(entry).split()))
 
 
 def network(text):
@@ -2066,14 +2065,14 @@ def dated(options, night, entries, found):
     for entry in entries:
         match = DATED.fullmatch(entry)
         address = match.group(1) if match else entry.strip()
-        block = network(address)
-        ours = block and (block[0] == block[1] or block[0][0] == 6 and (
+        net = network(address)
+        ours = net and (net[0] == net[1] or net[0][0] == 6 and (
             match or entry in found or address.endswith(b"/%d" % options.mask6)))
         if not ours or b"%" in address:
             if entry in old:
                 kept.add(entry)
             else:
-                in_pf[block or address] = entry
+                in_pf[net or address] = entry
             continue
         # of several lines for one address the highest counts: 3 found now, 2 dated, 1 bare
         if match:
@@ -2084,16 +2083,16 @@ def dated(options, night, entries, found):
         else:
             row = 1, today, b"%s # %s %s" % (
                 address, today, b"in the table before" if entry in old else b"pf's own table")
-        dates[block] = max(row, dates.get(block, row))
+        dates[net] = max(row, dates.get(net, row))
     by_hand = {network(word) or word for entry in kept for word in address_of(entry).split()}
-    kept.update(entry for block, entry in in_pf.items()
-                if block not in by_hand and block not in dates)
+    kept.update(entry for net, entry in in_pf.items()
+                if net not in by_hand and net not in dates)
     if b"" < newest < oldest:
         night.complain(options.etcfile, "nothing expires, for the newest date in it is %s: is the "
                        "clock wrong?" % newest.decode())
         oldest = b""
-    for block, (_, date, line) in dates.items():
-        if block not in by_hand:
+    for net, (_, date, line) in dates.items():
+        if net not in by_hand:
             (night.expired.append if date < oldest else kept.add)(line)
     return kept
 
