@@ -144,7 +144,7 @@ def time_range(now, days):
         for second in (now - days * 86400, now))
 
 
-MAIL_WORDS = rb"disconnect from unknown"  # one literal
+MAIL_WORDS = rb"disconnect from unknown"  # searched with find(): no "|"
 AUTH_WORDS = rb"root|invalid|by [0-9]|identification"
 ANY_LINE = b"", b"\xff" * LONGEST  # a range that holds every line
 
@@ -620,10 +620,10 @@ def try_open(path):
 #           the row counts as SURE. "~": the search for candidates compares the template so far, not
 #           only its literal beginning.
 #
-# Nothing that a client types can move the place of <IP>: what stands before typed text is fixed,
-# and behind it, up to the end, stand only the daemon's own words. Rows are tried in order, and the
-# first that matches ends the search. Long ones go on indented, after a "|" without a blank. Lines
-# for each stand in tests/rules.txt, with their sources.
+# Nothing that a client types can move the place of <IP> in a whole line: what stands before typed
+# text is fixed, and behind it, up to the end, stand only the daemon's own words. Rows are tried in
+# order, and the first that matches ends the search. Long ones go on indented, after a "|" without a
+# blank. Lines for each stand in tests/rules.txt, with their sources.
 RULES = r"""
 every daemon
 <IP> = (?P<ip>[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}|(?:IPv6:|
@@ -1014,7 +1014,7 @@ NAMELESS = 50  # clients of Postfix, from which on it is odd that none has a nam
 NETWORKS = 16  # attackers' IPv6 networks in one /48 that make it one
 NAMED = re.compile(rb": connect from (?!unknown\[)[\w.-]+\[")
 MAPPED, NAT64 = bytes(10) + b"\xff\xff", b"\0\x64\xff\x9b" + bytes(8)
-# an IPv4 address that a peer can have: not this network's, loopback, link-local, multicast
+# an IPv4 address that a peer can have: not 0.x, loopback, link-local, multicast
 PLAIN = re.compile(rb"(?!127\.|169\.254\.)(?:[1-9]|[1-9][0-9]|1[0-9][0-9]|2[01][0-9]|22[0-3])"
                    rb"(?:\.(?:[1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){3}")
 
@@ -1153,7 +1153,7 @@ def any_beginning(rows):
     """A pattern (bytes) that finds where a message of one of [Rule] may begin; its group "begin"
     is that beginning.
     """
-    # sorted longest first
+    # a longer one before one that it begins with
     begins = sorted({(begin, rule.follows) for rule in rows for begin in rule.begins}, reverse=True)
     pattern = b": (?:%s|%s|)%s(?P<begin>%s)" % (SOLARIS, RSYSLOG, LEAD, tree(begins))
     return re.sub(rb"\?P<(?!begin>)\w+>", b"?:", pattern)  # other names would come twice
@@ -1287,7 +1287,8 @@ class Court:
                 break
         else:
             if not (self.unread or re.match(HEADED, text[start:begin])) and any(
-                    (rule.fullmatch or rule.compiled())(text, begin, end) for rule in fitting):
+                    (rule.fullmatch or rule.compiled())(text, begin, end)
+                    for _, fitting in self.rules[hit["begin"]] for rule in fitting):
                 self.unread = text[start:end]
             return False
         if (text.endswith(b": File name too long", begin, end)
@@ -1546,7 +1547,7 @@ def weigh(case, threshold, leaving=True):
         decisive = ("SURE",)
     elif leaving and left > 0 and not logins and not delivered:
         decisive = ("LEFT",)
-    elif threshold <= ssh_failures + mail > GUESSED * logins:
+    elif ssh_failures + mail >= max(threshold, GUESSED * logins + 1):
         decisive = ("FAIL", "REJECT", "NAMED", "LEFT")
     rule = telling(case, decisive or AGAINST)
     return Verdict(rule.reason if decisive else "", max(ssh_signs, ssh_failures) + max(
@@ -1603,9 +1604,9 @@ def canonical(text, mask6):
             if not NAT64 == packed[:12] and mask6 < 128:
                 first = int.from_bytes(packed, "big") >> 128 - mask6 << 128 - mask6
                 packed = first.to_bytes(16, "big")
-            # the network of :: holds ::1
-            if packed[:15] == bytes(15) or packed[0] == 0xff or 0xfe80 <= packed[0] << 8 | packed[
-                    1] < 0xfec0:
+            # multicast, link-local; the network of :: holds ::1
+            if packed[0] == 0xff or b"\xfe\x80" <= packed[:2] < b"\xfe\xc0" or packed[
+                    :15] == bytes(15):
                 return None
             entry = socket.inet_ntop(socket.AF_INET6, packed).encode()
             return entry if NAT64 == packed[:12] or mask6 == 128 else b"%s/%d" % (entry, mask6)
