@@ -31,7 +31,7 @@ Installed. Recommended are these lines in root's crontab, with the file
 /root/bruteforce.sh (README: LINUX; a systemd timer is there, too):
 
     @reboot sh /root/bruteforce.sh
-    30 1 * * * $target -cv --no-pf -w /etc/bruteforce.allow --expire 90 -m /var/log/mail.log -a /var/log/auth.log && sh /root/bruteforce.sh
+    30 1 * * * $target -cv --no-pf -w /etc/bruteforce.allow --expire 90 -m /var/log/mail.log -a /var/log/auth.log; sh /root/bruteforce.sh
 END
 cat <<END
 Installed. Recommended (README: INSTALL, MOVING OVER) is this line in
