@@ -1714,6 +1714,12 @@ def between(low, high):
                    lambda text: re.match(r"[0-9]{1,5}\Z", text) and low <= int(text) <= high, int)
 
 
+def is_peer(text):
+    """Whether a text (str) is an address, or an IPv6 network. Raises TypeError if it is neither."""
+    first, last = network(os.fsencode(text))
+    return first == last or first[0] == 6
+
+
 def moment(text):
     """--now's TIME (str) in epoch seconds. Raises ValueError."""
     if re.match(r"[0-9]{1,11}\Z", text):
@@ -1745,9 +1751,9 @@ OPTIONS = (
     ("--forgive ADDRESS", [checked("an address or network", lambda text: network(
         os.fsencode(text)))], "take an address or network out of the file and of pf's table, and "
      "do nothing else; may be repeated"),
-    ("--why ADDRESS", [checked("an address", lambda text: network(os.fsencode(text))[0] == network(
-        os.fsencode(text))[1], os.fsencode)], "with -c: tell how the logs have an address judged; "
-     "change nothing; may be repeated"),
+    ("--why ADDRESS", [checked("an address", is_peer, lambda text: os.fsencode(
+        text.partition("/")[0]))], "with -c: tell how the logs have an address judged; change "
+     "nothing; may be repeated"),
     ("--mask6 LEN", between(32, 128), "with -c: IPv6 peers are judged as networks of LEN bits; %d"
      % MASK6),
     ("--syslog", None, "tell the system's log (daemon.notice) of each address"),

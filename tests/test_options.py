@@ -689,6 +689,7 @@ WHY = [
     ("192.0.2.9", (), 1, "192.0.2.9: let off: sshd: root failed; 1 attempts, 1 logins, 0 deliveries",
      ["for     ssh             1  sshd: login (accepted)"]),
     ("2001:db8::77", (), 0, "2001:db8::/64: banned: sshd: unknown user; 1 attempts", []),
+    ("2001:db8::/64", (), 0, "2001:db8::/64: banned: sshd: unknown user; 1 attempts", []),
     ("2001:db8:0:1::77", (), 1, "2001:db8:0:1::/64: nothing known against it", []),
     ("192.0.2.66", (), 0, "192.0.2.66: nothing known against it",
      ["in %s/bruteforce: 192.0.2.66 # 2018-04-01 sshd: unknown user"]),
