@@ -420,7 +420,7 @@ def careful_attackers(options, night):
                 court.hear(block, tally)
             if court.unread:
                 night.say(name, "no rule can read what stands before this message: %s"
-                          % visible(court.unread[:300]))
+                          % shown_line(court.unread)[:300])
         doubt(night, path, days, night.tallies[done:])
     return court.judge(night)
 
@@ -637,7 +637,7 @@ every daemon
 <PAM> = logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*
 <CLIENT> = \[<IP>\](?::\d{1,5}|)
 <HOST> = (?:unknown|(?P<named>[\w.-]+)|)<CLIENT>
-<HELLO> = (?:\\026\\003|\?\?).*
+<HELLO> = (?:\\026\\003|\?\?(?![A-Z]{3,7} )).*
 <MECH> = [\w-]{1,40}
 
 sshd
@@ -650,7 +650,7 @@ SURE/ssh/user        unknown user  {Invalid|Illegal} user <NAME> from <PEER><PRE
 <METHOD> = (?!hostbased )\S{1,100}
 <USER> = (?:.{65,300}(?=(?: from|) \S{2,60} port \d)|.{0,64})
 # FreeBSD's own
-<VIA> = (?: via [\da-fA-F.:]{2,45}|) *
+<VIA> = (?: via [\da-fA-F.:]{2,45}|)[ ]{0,2}
 <SSH2> = (?: ssh\d|)<VIA>
 <KEY> = (?: \[preauth\]|: [A-Z\d-]{1,20} [\w:+/=]{1,60}|)
 SURE/ssh/failed      unknown user  Failed <METHOD> for {{invalid|illegal} user <USER>|<invalid
@@ -661,7 +661,8 @@ SURE/ssh/postponed   unknown user  Postponed <WORD> for {invalid|illegal} user <
 SURE/ssh/root        root failed  Failed <PASSWORD> for root from <PEER><SSH2>
 FAIL/ssh/failed      failed password  Failed <PASSWORD> for <USER> from <PEER><SSH2>
 <SURE> = (?P<sure>)
-<CLIENTUSER> = (?::(?!.* from ) .*|)
+<CLIENTUSER> = (?::(?!.* from ) [A-Z\d-]{1,20} [\w:+/=]{1,60}, client user ".{0,300}", client host
+    ".{0,300}"|)
 # typed on both sides: no blank in the name
 FAIL/ssh/failed      failed hostbased  Failed hostbased for {<SURE>invalid user |}<WORD> from
     <PEER><SSH2><CLIENTUSER>
@@ -727,7 +728,8 @@ FAIL/ssh/end         left before a login  Connection {from|to} <PEER>: {Connecti
 FAIL/ssh/end         timeout before a login  Timeout before authentication for {connection from
     |}<IP>{ port <DIGITS>| to <WORD>, pid = <ANY>|}
 # our own doing: what ends this connection is no failure of its client
-OURS/ssh/known       its account is there  User <WORD> not allowed because <PLAIN>
+<NOTROOT> = (?!root )\S{1,100}
+OURS/ssh/known       its account is there  User <NOTROOT> not allowed because <PLAIN>
 OURS/ssh/key         our key command  AuthorizedKeysCommand <ANY> failed, status <DIGITS>
 OURS/ssh/key         our key command  Unsafe AuthorizedKeysCommand <ANY>
 OURS/ssh/key         our file modes  Authentication refused: bad ownership or modes for <ANY>
@@ -794,23 +796,25 @@ PUTOFF/submission/tls  put off  SSL_accept error from <HOST>: <ANY>
 NOTHING              our own user  {milter-|}reject: <STAGE> from <HOST>: <LOGGEDIN>
 UNDONE+/smtp/reject  refused after all  {milter-|}reject: {DATA|BDAT|END-OF-MESSAGE} from <HOST>:
     <ANY>
-<BOUNCE> = (?=(?:(?!; from=<).)*; from=<>,? to=<(?!.*; from=<))
 # how each such line ends, unless it was cut short
-<ENDED> = .*[; ]proto=E?SMTP(?:,? helo=<.{0,999}>(?: sasl_.*|)|)
-# callouts and bounces of forged mail
-NOTHING              a bounce  {milter-|}reject: RCPT from <HOST>: 5<BOUNCE><ENDED>
-NOTHING              a bounce  {milter-|}reject: {DATA|BDAT|END-OF-MESSAGE} from <HOST>: 5<ANY>;
-    from=<> proto=<ANY>
+<ENDED> = .*[; ]proto=E?SMTP(?:,? helo=<.{0,2100}>(?: sasl_.*|)|)
 PUTOFF/smtp/reject   put off  milter-reject: <STAGE> from <HOST>: 550 5.5.0 Service
     unavailable;<ENDED>
 # a block list that answers everybody; what stands in brackets is typed
-<LISTSALL> = [45]\d\d [\d.]+ (?:<[^<>]{0,300}>: |)Service unavailable; [\w ]{1,40} \[[^]]{0,300}\]
-    blocked using (?!.*\] blocked using )(?=(?:(?!; from=<).)*?(?:[Ee]rror: open resolver|
-    127\.255\.255\.|[Qq]uery refused))
+<LISTSALL> = [45]\d\d [\d.]+ (?:<[^<>]{0,300}>: |)Service unavailable; (?:[Cc]lient (?:host |
+    )\[[\da-fA-F.:]+\] blocked using (?=(?:(?!; from=<).)*?127\.255\.255\.)|
+    [\w ]{1,40} \[[^]]{0,300}\] blocked using (?!.*\]
+    blocked using )(?=(?:(?!; from=<).)*?(?:[Ee]rror:
+    open resolver|
+    [Qq]uery refused)))
 PUTOFF/smtp/reject   put off  reject: <STAGE> from <HOST>: <LISTSALL><ENDED>
+# callouts and bounces of forged mail
 <REFUSED> = (?:5(?!52)\d\d |bare .LF. |454 4\.7\.1 (?:(?=.*: Relay access denied)|Service
     unavailable; )|450 (?:4\.1\.1 |).{0,300}?: Recipient address rejected: (?:User unknown|
     undeliverable address))
+<BOUNCE> = (?:(?!; from=<).)*; from=<>(?:,? to=<(?!.*; from=<).*| proto=E?SMTP helo=<[^<>]*>)
+NOTHING              a bounce  {milter-|}reject: {MAIL|RCPT|DATA|BDAT|END-OF-MESSAGE} from <HOST>:
+    <REFUSED><BOUNCE>
 REJECT/smtp/reject   rejected relaying or recipient  {milter-|}reject: <STAGE> from <HOST>:
     <REFUSED><ENDED>
 PUTOFF/smtp/reject   put off  {milter-|}reject: <STAGE> from <HOST>: 4<ENDED>
@@ -828,22 +832,30 @@ SURE/smtp/screen     failed postscreen's tests  {COMMAND LENGTH LIMIT|COMMAND PI
 cleanup
 UNDONE+/smtp/reject  refused after all  milter-reject: END-OF-MESSAGE from <HOST>: {4|5}.<ANY>
 PUTOFF/smtp/reject   put off  milter-reject: END-OF-MESSAGE from <HOST>: 4.<ANY>
+PUTOFF/smtp/reject   put off  milter-reject: END-OF-MESSAGE from <HOST>: 5.5.0 Service unavailable;
+    <ANY>
+NOTHING              a bounce  milter-reject: END-OF-MESSAGE from <HOST>: 5.<BOUNCE>
 REJECT/smtp/reject   rejected message  milter-reject: END-OF-MESSAGE from <HOST>: 5.<ANY>
 # quotes the letter: the peer is the one that client= named for the queue ID
 UNDONE+/smtp/reject  refused after all  reject: {header|body|mime-header|nested-header} <ANY>
 <NOT4> = (?!4\.)[^<>]*
+<NOFROM> = (?!.*?; from=<).*
+NOTHING              a bounce  reject: {header|body|mime-header|nested-header} <ANY>;
+    from=<> <NOFROM>
+<HELO> = [^<>]{0,2100}
 REJECT/smtp/reject   rejected message  reject: {header|body|mime-header|nested-header} <ANY>
-    helo=<<WORD>>: <NOT4>
+    helo=<<HELO>>: <NOT4>
 
 dovecot
 <PROVED> = (?!method=ANONYMOUS)
 <RIP> = (?:method=\S{0,64}, |)rip=<IP>(?:, (?:lip=(?P<own>[\da-fA-F.:]+)|(?:[lr]port|mpid|
-    pid)=\d+))*(?:, (?:secured|TLS|TSL)[^<>]*|)(?:, session=<[^<> ]*>|)
+    pid)=\d+))*(?:, (?:secured|TLS|TSL)(?:[^<>]*(?=, session=<)|)|)(?:, session=<[^<> ]*>|)
 LOGIN/login/login    login  {Login|Logged in}: user=<<ACCOUNT>>, <PROVED><RIP>
+<PART> = [^\s)]{0,100}
 <PROXIED> = (?P<user>[^<>]{0,100}?)
 <SERVER> = [\w ,.:<>()\[\]@/+-]{1,200}?
 <AGAIN> = (?P=user)
-LOGIN/login/login    login  proxy(<PROXIED>{,<TOKEN>|}): {s|S}tarted proxying to <SERVER>:
+LOGIN/login/login    login  proxy(<PROXIED>{,<PART>|}): {s|S}tarted proxying to <SERVER>:
     user=<<AGAIN>>, <RIP>
 <NOTES> = (?: \([^()<]*\)){0,2}
 # the last rip= is Dovecot's own; the name before it is typed
@@ -1012,7 +1024,9 @@ KEPT = 4096  # lines just heard, and sessions, that are remembered
 LINES = 50000  # lines kept for a report
 NAMELESS = 50  # clients of Postfix, from which on it is odd that none has a name
 NETWORKS = 16  # attackers' IPv6 networks in one /48 that make it one
-NAMED = re.compile(rb": connect from (?!unknown\[)[\w.-]+\[")
+# at the first "[" of its line: what stands behind may be typed
+NAMED = re.compile(rb"^[^\[\n]{9,150}smtpd\[\d+\]: connect from (?!unknown\[)[\w.-]+\[",
+                   re.MULTILINE)
 MAPPED, NAT64 = bytes(10) + b"\xff\xff", b"\0\x64\xff\x9b" + bytes(8)
 # an IPv4 address that a peer can have: not 0.x, loopback, link-local, multicast
 PLAIN = re.compile(rb"(?!127\.|169\.254\.)(?:[1-9]|[1-9][0-9]|1[0-9][0-9]|2[01][0-9]|22[0-3])"
@@ -1224,10 +1238,10 @@ class Court:
     cases: {address as logged (bytes): its case}, a tuple of (rule, how often) that is shared by all
     with the same, or a dict of its own for many attempts; lines: {(address, rule): the line that
     told it}, kept only for a report; sessions: {(host, session or queue ID): (address as logged,
-    its name)}; marked: {(host, pid): what sshd has said of that connection}; recent: the lines
-    just heard; older, older_sessions: those before them; ours: our own addresses as logged; named:
-    whether a client of Postfix had a name; before: the end of the text before (bytes); unread: the
-    first line (bytes) of the log that holds a rule's message behind an unknown head.
+    its name)}; marked: {(host, pid): what sshd has said of that connection}; recent: hashes of the
+    lines just heard; older, older_sessions: those before them; ours: our own addresses as logged;
+    named: whether a client of Postfix had a name; before: the end of the text before (bytes);
+    unread: the first line (bytes) of the log that holds a rule's message behind an unknown head.
     """
 
     def __init__(self, options, days):
@@ -1263,9 +1277,10 @@ class Court:
                 line = block[start:end]
                 tally.suspicious += 1
                 # the same line twice is one event, which two rules of a syslogd have written
-                if ((line[:9] in inner or days.holds(line)) and line not in recent
-                        and line not in older):
-                    recent.add(line)
+                same = hash(line)
+                if ((line[:9] in inner or days.holds(line)) and same not in recent
+                        and same not in older):
+                    recent.add(same)
                     tally.in_range += (self.testify(block, start, end, hit) if hit["begin"]
                                        else self.repeat(block, start, end))
         self.before = (self.before + b"\n" + block[-NEAR:])[-NEAR:]
@@ -1406,7 +1421,7 @@ class Court:
         if len(self.lines) < LINES or (logged, rule) in self.lines:
             enough = 1 if rule.what in ("SURE", "LEFT") else self.options.count
             if dict(case).get(rule, 0) < enough:
-                self.lines[logged, rule] = line
+                self.lines[logged, rule] = line[:4096]
         if self.asked:
             asked = self.asked.get(canonical(logged, self.options.mask6))
             if asked is not None:
@@ -2276,8 +2291,9 @@ def judged(banned, case, threshold):
 # The report and the letter
 
 # passwords that a line may hold: behind an AUTH command, or what Dovecot was asked to log
-PASSWORD = re.compile(rb"(?i)(\bAUTH (?:(?!from |command )[\w-]+[ \\]|from \S+: )|given password: )"
-                      rb"(?:.*(?=\" result=)|.*)")
+PASSWORD = re.compile(
+    rb"(?i)(after AUTH(?: from \S+|):|(?:\b|(?<=\\[nrt]))AUTH(?: |\\t)+(?!from |command )[\w-]+"
+    rb"(?: |\\)|given password:)(?:.*(?=\" result=)|.*)")
 
 
 def shown_line(line):

@@ -492,7 +492,8 @@ LEFT = STAMP + b" mail postfix/smtpd[1]: disconnect from unknown[192.0.2.%d] ehl
 
 @pytest.mark.parametrize("clients, more, banned", [
     (50, b"", 0), (49, b"", 49),
-    (50, STAMP + b" mail postfix/smtpd[1]: connect from mx.example.net[198.51.100.1]\n", 50)])
+    (50, STAMP + b" mail postfix/smtpd[1]: connect from mx.example.net[198.51.100.1]\n", 50),
+    (50, STAMP + b" mail postfix/smtpd[1]: NOQUEUE: x: helo=<smtpd[1]: connect from a[1]>\n", 0)])
 def test_where_no_client_has_a_name_leaving_convicts_nobody_and_that_is_said(
         host, clients, more, banned):
     host.write("maillog", b"".join(LEFT % n for n in range(1, clients + 1)) + more)
@@ -518,6 +519,12 @@ def test_a_line_written_twice_is_one_event(host):
     b"postfix/smtpd[1]: improper command pipelining after EHLO from x[192.0.2.7]: AUTH LOGIN\\r\\n"
     b"c2VjcmV0\\r\\n",
     b"postfix/smtpd[1]: improper command pipelining after AUTH from x[192.0.2.7]: c2VjcmV0\\r\\n",
+    b"postfix/smtpd[1]: improper command pipelining after EHLO from x[192.0.2.7]: RSET\\r\\nAUTH "
+    b"PLAIN c2VjcmV0\\r\\n",
+    b"postfix/postscreen[1]: PREGREET 50 after 0.1 from [192.0.2.7]:5: EHLO x\\r\\nAUTH PLAIN\\r\\n"
+    b"c2VjcmV0\\r\\n",
+    b"postfix/postscreen[1]: COMMAND PIPELINING from [192.0.2.7]:55 after AUTH: c2VjcmV0\\r\\n",
+    b"x x dovecot: auth: pam(u,192.0.2.7,<s>): Password mismatch (given password: c2VjcmV0)",
     b"dovecot: auth: sql(bob,192.0.2.7,<s>): Password mismatch (given password: c2VjcmV0)"])
 def test_no_password_is_shown(host, message):
     host.write("authlog", STAMP + b" mail " + message + b"\n")
