@@ -34,7 +34,7 @@ fuzz:
 	@sh tests/pytest.sh $(PYTHON) tests/fuzz.py $(N)
 
 faults:
-	@$(PYTHON) tests/faults.py
+	@$(PYTHON) tests/inject.py
 
 mutate:
 	@sh tests/pytest.sh $(PYTHON) tests/mutate.py $(N)

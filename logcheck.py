@@ -151,7 +151,7 @@ ANY_LINE = b"", b"\xff" * LONGEST  # a range that holds every line
 
 def mail_suspects(block, start, end):
     """`awk '$0>=from&&$0<=to' | grep "disconnect from unknown" | grep -v auth=1`: those of a
-    block's lines (bytes; list of bytes). To split the block first takes up to five times as long.
+    block's lines (bytes; list of bytes). Few hold it: splitting the block takes five times as long.
     """
     block += b"\n"
     lines, at = [], block.find(MAIL_WORDS)
@@ -2020,7 +2020,7 @@ def allow_lines(paths):
 
 def in_order(networks):
     """Networks as network() returns them, for quick comparison: the list of their first addresses,
-    sorted, and a list in which, at i, is the highest address of the i networks that begin lowest.
+    sorted, and, before each, the highest last address so far.
     """
     networks = sorted(networks)
     lasts = [(0, 0)] + [last for _, last in networks]

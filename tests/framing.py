@@ -41,9 +41,7 @@ def layouts():
 
 
 class Court(logcheck.Court):
-    """Careful mode's court on the night of NOW (TZ=UTC), asked about single lines. decided: the
-    templates of the rules that have said something.
-    """
+    """Careful mode's court on the night of NOW (TZ=UTC), asked about single lines."""
 
     def __init__(self):
         os.environ["TZ"] = "UTC"
@@ -51,7 +49,6 @@ class Court(logcheck.Court):
         options = logcheck.Options([])
         options.now, options.mask6 = NOW, 128
         super().__init__(options, logcheck.Range(options.now, 1))
-        self.decided = set()
 
     def heard(self, block, but=None):
         """What a block (bytes) of lines says: {address (str): {word: times}}, in the words of
@@ -62,7 +59,6 @@ class Court(logcheck.Court):
         self.hear(block, logcheck.Tally("log"))
         for peer, case in self.join_peers().items():
             for rule, times in case:
-                self.decided.add(rule.template)
                 if peer.decode() != but:
                     word = rule.what.lower().replace("named", "reject")
                     words = said.setdefault(peer.decode(), {})

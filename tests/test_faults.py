@@ -26,7 +26,7 @@ import time
 
 import pytest
 
-from faults import AUTH, MAIL, OLD, SCENES, TEMPORARY, Scene, judge, log, table
+from inject import AUTH, MAIL, OLD, SCENES, TEMPORARY, Scene, judge, log, table
 from host import LOADED, SCRIPT, STANDINS, pythons
 from watch import fail, stop, stopped, watch, when
 
