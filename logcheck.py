@@ -294,28 +294,28 @@ def update(options, night, found):
     with contextlib.ExitStack() if options.dry_run else locked(temporary) as new:
         known = pf_table(options, night)
         night.old, about = old_file(target)
-        table = merge(options, night, known, found)
+        table = merge(options, night, known or (), found)
         table = within_limit(options, night, table, known)
         if options.dry_run:
             night.pf = "dry run, nothing written"
             return table
         fill(new, table, about)
-        if options.careful and not options.no_pf:
+        if options.careful and known is not None:
             pf_replace(options, night, temporary)
         rename(options, night, new, temporary, target, about)
         if about is None:
             night.say(options.etcfile, "was not there and has been made")
-    if not options.careful and not options.no_pf:
+    if not options.careful and known is not None:
         pf_load(options, night)
     return table
 
 
 def pf_table(options, night):
     """`pfctl -t TABLE -T show | awk '{print $1}'` (list of bytes). If it fails, that is said, and
-    what pf alone holds is not known; if there is no pfctl, pf is not asked any more.
+    what pf alone holds is not known. None if there is no pf to ask: --no-pf, or no pfctl.
     """
     if options.no_pf:
-        return []
+        return None
     try:
         shown = pfctl("-t", options.table, "-T", "show")
         if re.search(rb"[^\t\n -~]", shown):
@@ -324,7 +324,7 @@ def pf_table(options, night):
         night.complain("pfctl", error)
         if error.errno == errno.ENOENT:
             night.pf = "pf did NOT take it: " + night.errors[-1]
-            options.no_pf = True
+            return None
         return []
     return re.findall(rb"^[ \t]*([^ \t\n]+)", shown, re.MULTILINE)
 
@@ -2128,7 +2128,7 @@ def within_limit(options, night, table, known):
     """The table (list of bytes) as far as pf could load it at boot, were it the only one: of the
     new entries, the last are left out and reported. Raises OSError if the old ones are too many.
     """
-    if options.no_pf or max(len(table), len(known)) <= MANY:
+    if known is None or max(len(table), len(known)) <= MANY:
         return table
     told = None
     try:
@@ -2183,7 +2183,8 @@ def forgive(options, night):
     temporary, dry, pfs_own = target + ".logcheck", options.dry_run, "pf's table " + options.table
     try:
         with contextlib.ExitStack() if dry else locked(temporary) as new:
-            shown, (old, about) = pf_table(options, night), old_file(target)
+            known, (old, about) = pf_table(options, night), old_file(target)
+            shown = known or []
             in_file = forgiven(options, night, options.etcfile, old, wanted)
             # pf shows no comments: the file's line tells whose an entry of its table is
             lines = {network(address_of(entry)) or entry: entry for entry in old}
@@ -2211,7 +2212,7 @@ def forgive(options, night):
     if lines:
         print_lines(night, lines + [
             b"pf was not asked: have your packet filter load the file anew (README, LINUX)."
-        ] * options.no_pf + [b"It can come back: what must never be in the table belongs in the "
+        ] * (known is None) + [b"It can come back: what must never be in the table belongs in the "
                              b"allow list (-w)."])
     alone = set(in_pf).difference(map(address_of, in_file))  # in pf's table
     to_syslog(options, [b"forgiven " + entry for entry in in_file + sorted(alone)])
@@ -2243,7 +2244,8 @@ def explain_why(options, night):
     """--why: tell how each address is judged, where it stands, and what the logs hold for and
     against it. Changes nothing. Returns the exit code, 0 if all are banned or in the table.
     """
-    found, shown, lines, code = careful_attackers(options, night), pf_table(options, night), [], 0
+    found, lines, code = careful_attackers(options, night), [], 0
+    shown = pf_table(options, night) or ()
     try:
         old = old_file(options.etcfile)[0]
     except OSError as error:
