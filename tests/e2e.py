@@ -450,7 +450,7 @@ def judge(mode, options, whose, expected, pfctl):
     report, calls = nightly(options)
     table = contents(ETCFILE).decode().split()
     note(contents(ETCFILE) == expected, "the table is %s, byte for byte" % whose)
-    note(calls == ["-t bruteforce -T show", pfctl], "pfctl showed, then: %s" % pfctl)
+    note(calls == ["-t bruteforce -T show", pfctl, "-sr"], "pfctl showed, then: %s" % pfctl)
     note(b"Running daily.local:" in report, "the nightly mail has logcheck.py's report")
     added = set(table) - set(EARLIER_FILE.decode().split())
     let_off, near = section(report, "let off")[0], section(report, "near misses")[0]
@@ -490,7 +490,7 @@ def judge_mail():
     write("/root/table", b"")
     run("/root/logcheck.py", "--no-pf", "-e", "/root/table", "--mail", "alice@example.org")
     added = set(contents("/root/table").decode().split())
-    subject = b"\nSubject: logcheck on mail: %d added to bruteforce\n" % len(added)
+    subject = b"\nSubject: bruteforce on mail: %d added\n" % len(added)
     deadline = time.time() + PATIENCE
     while subject not in contents("/var/mail/alice") and time.time() < deadline:
         time.sleep(0.1)
