@@ -1024,9 +1024,7 @@ KEPT = 4096  # lines just heard, and sessions, that are remembered
 LINES = 50000  # lines kept for a report
 NAMELESS = 50  # clients of Postfix, from which on it is odd that none has a name
 NETWORKS = 16  # attackers' IPv6 networks in one /48 that make it one
-# at the first "[" of its line: what stands behind may be typed
-NAMED = re.compile(rb"^[^\[\n]{9,150}smtpd\[\d+\]: connect from (?!unknown\[)[\w.-]+\[",
-                   re.MULTILINE)
+NAMED = re.compile(rb"smtpd\[\d+\]: connect from (?!unknown\[)[\w.-]+\[")
 MAPPED, NAT64 = bytes(10) + b"\xff\xff", b"\0\x64\xff\x9b" + bytes(8)
 # an IPv4 address that a peer can have: not 0.x, loopback, link-local, multicast
 PLAIN = re.compile(rb"(?!127\.|169\.254\.)(?:[1-9]|[1-9][0-9]|1[0-9][0-9]|2[01][0-9]|22[0-3])"
@@ -1267,7 +1265,10 @@ class Court:
         # its first line, or another
         if days.may_hold(block) or any(map(days.may_hold,
                                            {line[:10] for line in block.split(b"\n")})):
-            self.named = self.named or bool(NAMED.search(block))
+            # at the first "[" of its line: what stands behind that may be typed
+            self.named = self.named or any(
+                b"[" not in block[block.rfind(b"\n", 0, hit.start()) + 1:hit.start()]
+                for hit in NAMED.finditer(block))
             search, recent, older, inner = self.search, self.recent, self.older, days.inner
             if b"ast message " in block:  # re keeps it: compiled once, in milliseconds
                 search = re.compile(b"(?:%s|last message repeated |: Last message ').*"

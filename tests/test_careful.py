@@ -19,8 +19,8 @@ import nights
 from framing import Court, rule_lines, rows
 from host import HERE, NOW, STAMP, TOP, Host, contents, logcheck, repeated, set_zone
 
-SEED, FRAMING_LINES = 20180228, 40000
-SIZE = 300000  # bytes of a long line
+SEED, FRAMING_LINES = 20180228, 20000
+SIZE = 150000  # bytes of a long line
 INVALID = STAMP + b" mail sshd[1]: Invalid user x from %s port 22\n"
 FAILED = STAMP + b" mail sshd[1]: Failed password for bob from %s port 22 ssh2\n"
 OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
