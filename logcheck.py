@@ -1433,13 +1433,14 @@ class Court:
         attackers, and notes in the night what its report tells of them and of the others.
         """
         cases, threshold = self.join_peers(), self.options.count
-        night.asked = {peer: (cases.get(peer, ()), lines) for peer, lines in self.asked.items()}
-        clients = 0 if self.named else sum(map(is_nameless, cases.values()))
+        night.asked = {peer: (as_tuple(cases.get(peer, ())), lines)
+                       for peer, lines in self.asked.items()}
+        clients = 0 if self.named else sum(is_nameless(as_tuple(case)) for case in cases.values())
         if clients >= NAMELESS:
             night.say("Postfix", "none of %d clients has a name (smtpd_peername_lookup = no?): "
                       "leaving convicts nobody" % clients)
         for peer in list(cases):
-            case = cases[peer]
+            case = as_tuple(cases[peer])
             cases[peer] = verdict = weigh(case, threshold, clients < NAMELESS)
             if not verdict.why and (verdict.logins or verdict.delivered or verdict.ours):
                 accused = weigh(against(case), threshold)
@@ -1459,14 +1460,14 @@ class Court:
         return cases
 
     def join_peers(self):
-        """Let the cases of one peer be one. Returns {address or network (bytes): case (tuple)} of
-        those that can be attackers: none of our own.
+        """Let the cases of one peer be one. Returns {address or network (bytes): case} of those
+        that can be attackers: none of our own.
         """
         cases, lines, mask6 = self.cases, self.lines, self.options.mask6
         ours = {canonical(own, mask6) for own in self.ours}
         for logged in list(cases):
             peer = logged if PLAIN.fullmatch(logged) else canonical(logged, mask6)
-            if peer is logged and peer not in ours and isinstance(cases[logged], tuple):
+            if peer is logged and peer not in ours:
                 continue
             case = cases.pop(logged)
             if peer and peer not in ours:
@@ -1475,7 +1476,7 @@ class Court:
                     joined[rule] = joined.get(rule, 0) + times
                     if (logged, rule) in lines:
                         lines[peer, rule] = lines[logged, rule]
-                cases[peer] = tuple(joined.items())
+                cases[peer] = joined if peer in cases else case
         return cases
 
     def join_allotments(self, verdicts, allowed):
@@ -1511,6 +1512,11 @@ def grown(case, rule, times):
     counts = dict(case)
     counts[rule] = counts.get(rule, 0) + times
     return tuple(counts.items()) if sum(counts.values()) < 20 else None
+
+
+def as_tuple(case):
+    """A case (tuple, or dict) as a tuple."""
+    return case if case.__class__ is tuple else tuple(case.items())
 
 
 @functools.lru_cache(2048)

@@ -58,7 +58,7 @@ class Court(logcheck.Court):
         self.begin()
         self.hear(block, logcheck.Tally("log"))
         for peer, case in self.join_peers().items():
-            for rule, times in case:
+            for rule, times in logcheck.as_tuple(case):
                 if peer.decode() != but:
                     word = rule.what.lower().replace("named", "reject")
                     words = said.setdefault(peer.decode(), {})

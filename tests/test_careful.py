@@ -61,7 +61,7 @@ def test_every_rule_has_a_line():
     def told(line):
         court.heard(line)
         return sorted((rule.what, rule.door, rule.witness, times)
-                      for case in court.cases.values() for rule, times in case)
+                      for case in court.cases.values() for rule, times in dict(case).items())
 
     court = Court()
     table, before = court.rules, [told(line) for _, _, line in rule_lines()]
