@@ -1511,7 +1511,7 @@ def grown(case, rule, times):
     """
     counts = dict(case)
     counts[rule] = counts.get(rule, 0) + times
-    return tuple(counts.items()) if sum(counts.values()) < 20 else None
+    return tuple(counts.items()) if sum(counts.values()) < 8 else None
 
 
 def as_tuple(case):
