@@ -402,7 +402,7 @@ def careful_attackers(options, night):
     """The attackers of the last days, as a court finds them: every line that RULES know is
     evidence for or against its peer, and all of the range is heard before judgement.
 
-    Returns {address or IPv6 network (bytes): why (str)}. A log that cannot be read is reported.
+    Returns {address or IPv6 network (bytes): Verdict}. A log that cannot be read is reported.
     """
     days = Range(options.now, options.days)
     night.range = days.ends
