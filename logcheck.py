@@ -812,7 +812,7 @@ PUTOFF/smtp/reject   put off  reject: <STAGE> from <HOST>: <LISTSALL><ENDED>
 <REFUSED> = (?:5(?!52)\d\d |bare .LF. |454 4\.7\.1 (?:(?=.*: Relay access denied)|Service
     unavailable; )|450 (?:4\.1\.1 |).{0,300}?: Recipient address rejected: (?:User unknown|
     undeliverable address))
-<BOUNCE> = (?:(?!; from=<).)*; from=<>(?:,? to=<(?!.*; from=<).*| proto=E?SMTP helo=<[^<>]*>)
+<BOUNCE> = (?:(?!; from=<).)*; from=<>(?:,? to=<[^<>]*>|),? proto=E?SMTP(?:,? helo=<[^<>]*>|)
 NOTHING              a bounce  {milter-|}reject: {MAIL|RCPT|DATA|BDAT|END-OF-MESSAGE} from <HOST>:
     <REFUSED><BOUNCE>
 REJECT/smtp/reject   rejected relaying or recipient  {milter-|}reject: <STAGE> from <HOST>:
