@@ -1121,6 +1121,7 @@ def check(daemon, row):
     return verdict, why, template
 
 
+@functools.lru_cache(None)  # each row is checked first, and Postfix' make two rules
 def expand(template):
     """A template (str) as a pattern (bytes): <NAME> stands for FIELDS, {a|b} for either."""
     marks = {"{": b"(?:", "}": b")", "|": b"|", "~": b""}
