@@ -366,7 +366,8 @@ def merge(options, night, known, found):
     pf's (known) and the addresses found. Returns the table (sorted list of bytes). What is left out
     of it is noted in the night: what is allowed, and what pf could not load.
     """
-    entries = set(night.old).union(known, found) - {b""}
+    entries = set(night.old).union(known, found)
+    entries.discard(b"")
     night.left_out = {entry: NOT_LOADED for text in texts(list(entries))
                       for entry in UNLOADABLE.findall(text)}
     if night.allowed:
@@ -387,7 +388,7 @@ def sort_key(entry):
     return (*map(field_number, (entry + b"...").split(b".", 4)[:4]), entry)
 
 
-@functools.lru_cache(None)  # most fields come again
+@functools.lru_cache(1024)  # most fields come again
 def field_number(field):
     """The number (int) that `sort -n` reads in a field (bytes): blanks, perhaps a minus, digits;
     zero if there are none. Read in base 16: same order, and no limit of 4,300 digits.
@@ -467,10 +468,10 @@ class Range:
         if hour in self.hours:
             first, last = self.ends
             return first <= self.hours[hour] + line[9:15].decode("latin-1") <= last
-        stamp = re.match(ISO_STAMP, line) if self.may_hold(line) else None
+        stamp = ISO_STAMP.match(line)
         if not stamp:
             return False
-        hour = line[:13], stamp.group(7) or b""
+        hour = line[:13], stamp[7] or b""
         if hour not in self.iso_hours:  # all of its seconds are in the range, none, or some
             ends = {self.holds_second(b"%s:%s%s" % (hour[0], end, hour[1]))
                     for end in (b"00:00", b"59:59")}
@@ -509,11 +510,12 @@ def local_time(second):
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
 
 
-ISO_STAMP = (rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-5][0-9]):([0-6][0-9])"
-             rb"(?:[.,][0-9]{1,9})?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?")
+ISO_STAMP = re.compile(
+    rb"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-5][0-9]):([0-6][0-9])"
+    rb"(?:[.,][0-9]{1,9})?(Z|[+-][0-9]{2}(?::?[0-9]{2})?)?")
 ANY_STAMP = re.compile(  # perhaps behind what LAYOUTS take away
     rb"(?:(?:\S{24,25} |)[a-z0-9]+\.[a-z]+: |(?:<\d+>|)(?:1 |)|[A-Z][a-z]{2} |)(?:"
-    + SYSLOG_STAMP.pattern + b"|" + ISO_STAMP + b")")
+    + SYSLOG_STAMP.pattern + b"|" + ISO_STAMP.pattern + b")")
 
 
 def iso_second(line):
@@ -521,7 +523,7 @@ def iso_second(line):
     time if it names no offset; None if there is none, or no such time.
     """
     import datetime
-    stamp = re.match(ISO_STAMP, line)
+    stamp = ISO_STAMP.match(line)
     try:
         *date, second = map(int, stamp.groups()[:6])
         zone = stamp.group(7)
@@ -632,7 +634,6 @@ every daemon
 <WORD> = \S{1,100}
 <TOKEN> = \S*
 <DIGITS> = \d{1,6}
-<ACCOUNT> = [^<>]{0,100}?
 <SERVICE> = [^\s)]{1,30}
 <PAM> = logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*
 <CLIENT> = \[<IP>\](?::\d{1,5}|)
@@ -666,6 +667,7 @@ FAIL/ssh/failed      failed password  Failed <PASSWORD> for <USER> from <PEER><S
 # typed on both sides: no blank in the name
 FAIL/ssh/failed      failed hostbased  Failed hostbased for {<SURE>invalid user |}<WORD> from
     <PEER><SSH2><CLIENTUSER>
+<ACCOUNT> = [^<>]{0,100}?
 <PROOF> = (?!none )\S{1,100}
 LOGIN/ssh/accepted   login  Accepted <PROOF> for <ACCOUNT> from <PEER><SSH2>{: <ANY>|}
 <TRIED> = (?:<SURE>(?:i(?:nvalid|llegal) user <USER>|root)|<USER>)
@@ -749,10 +751,10 @@ LEFT+/smtp/quit      unknown client, no login, no delivery  disconnect from unkn
 PUTOFF+/smtp/quit    put off  disconnect from unknown<CLIENT> ehlo=1 starttls=0/1<ANY>
 PUTOFF/submission/quit  put off  warning: Wrapper-mode request dropped from <HOST> for <ANY>
 <COMMANDS> = (?: (?:helo|ehlo|xclient|xforward|starttls)=\S+)*
-<DONE> = [1-9]\S*(?: .*|)
-LOGIN/smtp/auth      login  disconnect from <HOST><COMMANDS> auth=~<DONE>
 <N> = (?P<n>\d{1,6})
 FAIL/smtp/auth       failed login  disconnect from <HOST><COMMANDS> auth=~0/<N>{ <ANY>|}
+<DONE> = [1-9]\S*(?: .*|)
+LOGIN/smtp/auth      login  disconnect from <HOST><COMMANDS> auth=~<DONE>
 <PROVEN> = (?!ANONYMOUS)\S{1,100}
 LOGIN+/smtp/client   login  client=<HOST>, sasl_method=<PROVEN>, sasl_username=<ANY>
 DELIVERED/smtp/client  delivery  client=<HOST>{, <ANY>|}
@@ -848,9 +850,10 @@ REJECT/smtp/reject   rejected message  reject: {header|body|mime-header|nested-h
 
 dovecot
 <PROVED> = (?!method=ANONYMOUS)
-<RIP> = (?:method=\S{0,64}, |)rip=<IP>(?:, (?:lip=(?P<own>[\da-fA-F.:]+)|(?:[lr]port|mpid|
-    pid)=\d+))*(?:, (?:secured|TLS|TSL)(?:[^<>]*(?=, session=<)|)|)(?:, session=<[^<> ]*>|)
-LOGIN/login/login    login  {Login|Logged in}: user=<<ACCOUNT>>, <PROVED><RIP>
+<RIP> = (?:method=\S{0,64}, |)rip=<IP>(?:, lip=(?P<own>[\da-fA-F.:]+)|, (?:[lr]port|
+    m?pid)=\d+)*(?:, (?:secured|TLS|TSL)(?:[^<>]*?(?=, session=<)|)|)(?:, session=<[^<> ]*>|)
+<BOX> = [^<>]{0,100}
+LOGIN/login/login    login  {Login|Logged in}: user=<<BOX>>, <PROVED><RIP>
 <PART> = [^\s)]{0,100}
 <PROXIED> = (?P<user>[^<>]{0,100}?)
 <SERVER> = [\w ,.:<>()\[\]@/+-]{1,200}?
@@ -1456,9 +1459,7 @@ class Court:
                      if verdict.attempts and not verdict.why and peer not in let_off),
                 key=lambda row: row[1])
             night.lines = self.lines
-        for peer in [peer for peer, verdict in cases.items() if not verdict.why]:
-            del cases[peer]
-        return cases
+        return {peer: verdict for peer, verdict in cases.items() if verdict.why}
 
     def join_peers(self):
         """Let the cases of one peer be one. Returns {address or network (bytes): case} of those
@@ -1466,11 +1467,11 @@ class Court:
         """
         cases, lines, mask6 = self.cases, self.lines, self.options.mask6
         ours = {canonical(own, mask6) for own in self.ours}
-        for logged in list(cases):
-            peer = logged if PLAIN.fullmatch(logged) else canonical(logged, mask6)
-            if peer is logged and peer not in ours:
-                continue
-            case = cases.pop(logged)
+        others = [logged for logged in cases if logged in ours or not PLAIN.fullmatch(logged)]
+        others.reverse()
+        while others:  # a list that keeps them all would take as much memory again
+            logged = others.pop()
+            case, peer = cases.pop(logged), canonical(logged, mask6)
             if peer and peer not in ours:
                 joined = dict(cases.get(peer, ()))
                 for rule, times in dict(case).items():
