@@ -119,13 +119,15 @@ def attackers(options, night):
                            + [(path, auth_suspects) for path in options.authlog]):
         verdict, block = Verdict(visible(os.path.basename(path))), b""
         for block, tally in read_log(options, night, path, SYSLOG_STAMP):
-            lines = suspects(block, start, end)
-            found.update(dict.fromkeys(addresses(lines), verdict))
+            # the report counts those out of range, too
+            lines = suspects(block, *ANY_LINE if options.reported else (start, end))
             if options.reported:
                 tally.read += block.count(b"\n") + 1
-                tally.suspicious += len(suspects(block, *ANY_LINE))  # in range or not
+                tally.suspicious += len(lines)
+                lines = in_range(lines, start, end)
                 tally.in_range += len(lines)
                 explain(lines, night.findings)
+            found.update(dict.fromkeys(addresses(lines), verdict))
         if end[4:5] == b" " and re.match(rb"... 0", block[block.rfind(b"\n") + 1:]):
             night.say(path, "nothing found: 0%s sorts behind %s; careful mode (-c) knows dates"
                       % (night.range[1][5], night.range[1]))
@@ -205,15 +207,9 @@ def open_log(path):
     fd = 0 if path == "-" else os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     os.set_blocking(fd, True)
     log = open(fd, "rb", buffering=0, closefd=fd > 0)
-    if path.endswith(".gz"):
-        import gzip
-        return gzip.GzipFile(fileobj=log)
-    if path.endswith(".bz2"):
-        import bz2
-        return bz2.BZ2File(log)
-    if path.endswith(".xz"):
-        import lzma
-        return lzma.LZMAFile(log)
+    for ending, module in ((".gz", "gzip"), (".bz2", "bz2"), (".xz", "lzma")):
+        if path.endswith(ending):
+            return __import__(module).open(log)
     return log
 
 
@@ -290,8 +286,7 @@ def update(options, night, found):
     """
     target = os.path.realpath(options.etcfile)
     temporary = target + ".logcheck"
-    # ExitStack() does nothing here; Python 3.6 has no nullcontext()
-    with contextlib.ExitStack() if options.dry_run else locked(temporary) as new:
+    with locked(temporary, options.dry_run) as new:
         known = pf_table(options, night)
         night.old, about = old_file(target)
         table = merge(options, night, known or (), found)
@@ -317,7 +312,7 @@ def pf_table(options, night):
     if options.no_pf:
         return None
     try:
-        shown = pfctl("-t", options.table, "-T", "show")
+        shown = command("pfctl", "-t", options.table, "-T", "show")
         if re.search(rb"[^\t\n -~]", shown):
             raise OSError(errno.EIO, "-t %s -T show: not the text of a table" % options.table)
     except OSError as error:
@@ -332,7 +327,7 @@ def pf_table(options, night):
 def pf_load(options, night):
     """`pfctl -f /etc/pf.conf`: pf takes the ruleset and so the table. A failure is reported."""
     try:
-        pfctl("-f", options.pf_conf)
+        command("pfctl", "-f", options.pf_conf)
         night.pf = "pf has it"
     except OSError as error:
         night.complain("pfctl", error)
@@ -405,24 +400,24 @@ def careful_attackers(options, night):
 
     Returns {address or IPv6 network (bytes): Verdict}. A log that cannot be read is reported.
     """
-    days = Range(options.now, options.days)
-    night.range = days.ends
+    period = Range(options.now, options.days)
+    night.range = period.ends
     try:
-        court = Court(options, days)
+        court = Court(options, period)
     except ValueError as error:
         sys.exit(night.complain("RULES", error))
     seen = set()
     for path in options.maillog + options.authlog:
         done = len(night.tallies)
-        for name, log in generations(path, days.first, night, seen):
+        for name, log in generations(path, period.first, night, seen):
             court.begin()
             logged = read_log(options, night, name, ANY_STAMP, log)
-            for block, tally in put_right(night, days, logged):
+            for block, tally in put_right(night, period, logged):
                 court.hear(block, tally)
             if court.unread:
                 night.say(name, "no rule can read what stands before this message: %s"
                           % shown_line(court.unread)[:300])
-        doubt(night, path, days, night.tallies[done:])
+        doubt(night, path, period, night.tallies[done:])
     return court.judge(night)
 
 
@@ -485,7 +480,7 @@ class Range:
         return second is not None and self.first <= second <= self.last
 
 
-def doubt(night, path, days, tallies):
+def doubt(night, path, period, tallies):
     """Say what the stamps of a log (path: str; tallies: its generations', oldest first) tell of it:
     that it does not reach back to the beginning of the range, that its clock is another zone's.
     """
@@ -493,7 +488,7 @@ def doubt(night, path, days, tallies):
         return
     log = tallies[-1]
     with contextlib.suppress(OSError):
-        if days.holds(tallies[0].first) and not tallies[1:] and not rotated(path, 0):
+        if period.holds(tallies[0].first) and not tallies[1:] and not rotated(path, 0):
             log.remark = "; no rotated log found: the hours before are not there"
     with contextlib.suppress(ValueError, OverflowError):
         apart = abs(log.changed - (iso_second(log.last) or time.mktime(time.strptime(
@@ -575,7 +570,7 @@ def rotated(path, since):
     an epoch second: names, newest first; of a link, beside its target, too. maillog.0.gz,
     maillog-20180409, mail.1.log (of mail.log) and the like. Raises OSError.
     """
-    found = {}  # {(folder, name, not packed): (mtime, path)}
+    logs = {}  # {(folder, name, not packed): (mtime, path)}
     for place in [path] + [os.path.realpath(path)] * os.path.islink(path):
         folder, base = os.path.split(place)
         parts = *map(re.escape, os.path.splitext(base)), "[.-][0-9][0-9TZ:_+-]*", PACKED.pattern
@@ -588,8 +583,8 @@ def rotated(path, since):
                     name = os.path.join(folder, name)
                     mtime = os.stat(name).st_mtime
                     if mtime >= since - 3600:
-                        found.setdefault((folder, match.group(1)), (mtime, name))
-    return [name for _, name in sorted(found.values(), reverse=True)]
+                        logs.setdefault((folder, match.group(1)), (mtime, name))
+    return [name for _, name in sorted(logs.values(), reverse=True)]
 
 
 def try_open(path):
@@ -677,8 +672,8 @@ FAIL/ssh/end         changed the user  Disconnecting {<SURE>invalid|authenticati
     <PEER>: Change of username or service not allowed: <WORD> -> <WORD><PRE>
 FAIL/ssh/end         broken protocol  Disconnecting <PEER>: {strict KEX violation|multiple
     KEXINIT|bad service request}<ANY>
-<PLAIN> = [\w ,.:'/()-]{1,99}?
-<REASON> = (?!.* not allowed because )<PLAIN>
+<PHRASE> = [\w ,.:'/()-]{1,99}?
+<REASON> = (?!.* not allowed because )<PHRASE>
 # names an account that exists, though later lines of its connection say "invalid user"
 FAIL/ssh/user        user not allowed  User {<SURE>root|<ANY>} from <IP> not allowed because
     <REASON>
@@ -698,7 +693,7 @@ FAIL/ssh/root        root refused  ROOT LOGIN REFUSED FROM <PEER>
 <BANNER> = (?!.{463}).*
 SURE/ssh/end         no ssh client  Bad protocol version identification '<BANNER>' from <PEER><PRE>
 SURE/ssh/end         no ssh client  banner exchange: Connection from <PEER>: invalid format<PRE>
-FAIL/ssh/end         no identification  banner exchange: Connection from <PEER>: <PLAIN><PRE>
+FAIL/ssh/end         no identification  banner exchange: Connection from <PEER>: <PHRASE><PRE>
 # some of the connections of a single ssh-keyscan end so
 NOTHING              ssh-keyscan  Unable to negotiate with <PEER>: no matching host key type found.
     Their offer: {sk-ssh-ed25519|sk-ecdsa-sha2-nistp256}@openssh.com<PRE>
@@ -731,14 +726,14 @@ FAIL/ssh/end         timeout before a login  Timeout before authentication for {
     |}<IP>{ port <DIGITS>| to <WORD>, pid = <ANY>|}
 # our own doing: what ends this connection is no failure of its client
 <NOTROOT> = (?!root )\S{1,100}
-OURS/ssh/known       its account is there  User <NOTROOT> not allowed because <PLAIN>
+OURS/ssh/known       its account is there  User <NOTROOT> not allowed because <PHRASE>
 OURS/ssh/key         our key command  AuthorizedKeysCommand <ANY> failed, status <DIGITS>
 OURS/ssh/key         our key command  Unsafe AuthorizedKeysCommand <ANY>
 OURS/ssh/key         our file modes  Authentication refused: bad ownership or modes for <ANY>
 OURS/ssh/account     our account rules  Access denied for user <USER> by PAM account
     configuration<PRE>
-SURE/ssh/rootmodule     root failed  PAM: <PLAIN> for root from <IP><VIA><PRE>
-FAIL/ssh/module         failed password  PAM: <PLAIN> for <TRIED> from <IP><VIA><PRE>
+SURE/ssh/rootmodule     root failed  PAM: <PHRASE> for root from <IP><VIA><PRE>
+FAIL/ssh/module         failed password  PAM: <PHRASE> for <TRIED> from <IP><VIA><PRE>
 <WHOM> = (?:<SURE>user=root|user=.*|)
 FAIL/ssh/unix    failed password  {(pam_unix) |}authentication failure; <PAM><WHOM>
 FAIL/ssh/unix    failed password  pam_unix(<SERVICE>): authentication failure;~ <PAM><WHOM>
@@ -980,10 +975,10 @@ REPEATED = re.compile(
     rb"(?P<program>[^\s\[]{1,60})\[\d+\]: Last message '(?P<quoted>.{0,20})' repeated )"
     rb"(?P<times>\d{1,6}) times?")
 # a line of one of the daemons; one whose head is understood: those, and what cannot be one of them
-OURS = STAMP_AND_HOST + rb"(?:%s)(?:\[\d*\]|)(?: <\w+>|): " % b"|".join(
+DAEMONS_LINE = STAMP_AND_HOST + rb"(?:%s)(?:\[\d*\]|)(?: <\w+>|): " % b"|".join(
     program for program, _ in DAEMONS.values())
 HEADED = rb"%s|%s(?!\S*(?:ssh|\.service)|postfix\[)\S*[^\s:]: " % (
-    OURS, STAMP_AND_HOST.replace(b"?P<host>", b"?:"))
+    DAEMONS_LINE, STAMP_AND_HOST.replace(b"?P<host>", b"?:"))
 # the program, whatever the form: behind the stamp, and a host that a tag follows
 PROGRAM = (rb"(?m)^(?:[A-Z].{14}|[\d-]{10}[T ]\S+) (?:\S*[^\s:\]] (?=\S*[\]:])|)"
            rb"(\S{1,40}?)(?:\[\d*\]|):?(?: |$)")
@@ -1027,10 +1022,10 @@ KEPT = 4096  # lines just heard, and sessions, that are remembered
 LINES = 50000  # lines kept for a report
 NAMELESS = 50  # clients of Postfix, from which on it is odd that none has a name
 NETWORKS = 16  # attackers' IPv6 networks in one /48 that make it one
-NAMED = re.compile(rb"smtpd\[\d+\]: connect from (?!unknown\[)[\w.-]+\[")
+WITH_NAME = re.compile(rb"smtpd\[\d+\]: connect from (?!unknown\[)[\w.-]+\[")
 MAPPED, NAT64 = bytes(10) + b"\xff\xff", b"\0\x64\xff\x9b" + bytes(8)
 # an IPv4 address that a peer can have: not 0.x, loopback, link-local, multicast
-PLAIN = re.compile(rb"(?!127\.|169\.254\.)(?:[1-9]|[1-9][0-9]|1[0-9][0-9]|2[01][0-9]|22[0-3])"
+IPV4 = re.compile(rb"(?!127\.|169\.254\.)(?:[1-9]|[1-9][0-9]|1[0-9][0-9]|2[01][0-9]|22[0-3])"
                    rb"(?:\.(?:[1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){3}")
 
 
@@ -1040,15 +1035,15 @@ VERDICTS = (r"NOTHING|PEER|END|(?:SURE|FAIL|LEFT|REJECT|LOGIN|DELIVERED|PUTOFF|D
 
 class Rule:
     """A row of RULES. The verdict as what, door and witness; more: whether further rules are tried;
-    counted: whether it has an <N>; groups: the names of its pattern's groups; plain: whether a
+    counted: whether it has an <N>; groups: the names of its pattern's groups; simple: whether a
     match names the peer and no more; other: the rule that counts in its place where <SURE> takes
     part in the match, or the client has a name; mild: in place of a SURE of ssh for an account that
     is there; number: its place in RULES; fullmatch: its pattern's, once that has been tried (to
     compile all takes 30 ms).
     """
 
-    def __init__(self, daemon, verdict, why, template):
-        self.daemon, self.template, self.fullmatch, self.number = daemon, template, None, 0
+    def __init__(self, number, daemon, verdict, why, template):
+        self.number, self.daemon, self.template, self.fullmatch = number, daemon, template, None
         self.what, self.more, self.door, self.witness = re.match(
             r"(\w+)(\+?)/?([^/]*)/?(.*)", verdict).groups()
         program = "postfix" if daemon in ("submission", "cleanup") else daemon
@@ -1058,7 +1053,7 @@ class Rule:
         self.groups = re.findall(r"\(\?P<(\w+)>", self.pattern.decode("latin-1"))
         self.counted = "n" in self.groups
         self.other = self.mild = None
-        self.plain = "ip" in self.groups and not (
+        self.simple = "ip" in self.groups and not (
             "sure" in self.groups or "own" in self.groups or daemon == "opensmtpd"
             or self.what in ("REJECT", "DELIVERED") or self.witness == "user")
         if self.what == "SURE" and "invalid" in template:
@@ -1085,7 +1080,7 @@ def rules():
     for submission, where too many errors are a FAIL. Raises ValueError, which names a row that
     cannot be used.
     """
-    found = []
+    made = []
     text = re.sub(r"\n#.*|(?<=\|)\n +", "", RULES.strip()).replace("\n    ", " ")
     for paragraph in text.split("\n\n"):
         daemon, *rows = paragraph.split("\n")
@@ -1096,16 +1091,13 @@ def rules():
                 continue
             verdict, why, template = check(daemon, row)
             if "/submission/" not in verdict:
-                found.append(Rule(daemon, verdict.replace("port 25", "smtp"), why, template))
+                made.append(Rule(len(made), daemon, verdict.replace("port 25", "smtp"), why,
+                                 template))
             if daemon == "postfix" and "port 25" not in verdict:
                 verdict = verdict.replace("SURE/smtp/errors", "FAIL/smtp/errors")
-                found.append(Rule("submission", verdict.replace("smtp", "submission"), why,
-                                  template))
-    for number, rule in enumerate(found):
-        for one in (rule, rule.other, rule.mild):
-            if one:
-                one.number = number
-    return found
+                made.append(Rule(len(made), "submission", verdict.replace("smtp", "submission"),
+                                 why, template))
+    return made
 
 
 def check(daemon, row):
@@ -1153,16 +1145,16 @@ def by_beginning(rows):
     """What to try where one of [Rule] may begin: {beginning of a message (bytes): [(matcher of all
     before it in a line of a daemon, [Rule] of that daemon)]}.
     """
-    found = {begin: [] for rule in rows for begin in rule.begins}
+    tries = {begin: [] for rule in rows for begin in rule.begins}
     for daemon, (program, before) in DAEMONS.items():
         head = re.compile(rb"%s%s(?:\[(?P<pid>\d*)\]|)(?: <\w+>|): (?:%s|)(?:%s|)%s%s" % (
             STAMP_AND_HOST, program, SOLARIS, RSYSLOG, before, LEAD)).fullmatch
         its_own = [rule for rule in rows if rule.daemon == daemon]
-        for begin in found:
+        for begin in tries:
             fitting = [rule for rule in its_own if begin.startswith(rule.begins)]
             if fitting:
-                found[begin].append((head, fitting))
-    return found
+                tries[begin].append((head, fitting))
+    return tries
 
 
 def any_beginning(rows):
@@ -1206,24 +1198,24 @@ def layouts(lines):
             if sum(map(bool, map(begins.match, others))) > share * (len(lines) + 4)]
 
 
-def put_right(night, days, logged):
+def put_right(night, period, logged):
     """Yield the blocks of a log, each with its Tally, as read_log() yields them (logged), with the
     line beginnings of LAYOUTS made usual ones. Then it is said if of 1,000 lines or more none is a
-    daemon's that RULES know, or if lines in the range (days: Range) are cut at one length.
+    daemon's that RULES know, or if lines in the range (period: Range) are cut at one length.
     """
     rows, known, names, ends, tally = {}, False, [], {}, None
     for number, (block, tally) in enumerate(logged):
         if number % 16 == 0:  # to look at all would take a tenth longer
             lines = block.split(b"\n")
             rows.update(layouts(lines[::8 if number else 1]))
-            if days.may_hold(lines[0]) or days.may_hold(lines[-1]):
+            if period.may_hold(lines[0]) or period.may_hold(lines[-1]):
                 longest = max(map(len, lines))
                 ends.setdefault(longest, set()).update(
                     re.sub(rb"\d", b"0", line[-4:]) for line in lines if len(line) == longest)
         for begins, to in rows.items():
             block = begins.sub(to, block)
         yield block, tally
-        known = known or re.search(b"(?m)^" + OURS, block)
+        known = known or re.search(b"(?m)^" + DAEMONS_LINE, block)
         names = known or names or re.findall(PROGRAM, block)
     if tally and tally.read >= 1000 and names and not known:
         most = sorted(set(names), key=lambda name: (-names.count(name), name))[:3]
@@ -1241,17 +1233,17 @@ class Court:
     with the same, or a dict of its own for many attempts; lines: {(address, rule): the line that
     told it}, kept only for a report; sessions: {(host, session or queue ID): (address as logged,
     its name)}; marked: {(host, pid): what sshd has said of that connection}; recent: hashes of the
-    lines just heard; older, older_sessions: those before them; ours: our own addresses as logged;
-    named: whether a client of Postfix had a name; before: the end of the text before (bytes);
+    lines just heard; older, older_sessions: those before them; own: our own addresses as logged;
+    has_names: whether a client of Postfix had a name; before: the end of the text before (bytes);
     unread: the first line (bytes) of the log that holds a rule's message behind an unknown head.
     """
 
-    def __init__(self, options, days):
-        self.options, self.days = options, days
+    def __init__(self, options, period):
+        self.options, self.period = options, period
         self.keep_lines = options.reported
         self.asked = {canonical(address, options.mask6): {} for address in options.why or ()}
-        self.cases, self.lines, self.named = {}, {}, False
-        self.sessions, self.older_sessions, self.marked, self.ours = {}, {}, {}, set()
+        self.cases, self.lines, self.has_names = {}, {}, False
+        self.sessions, self.older_sessions, self.marked, self.own = {}, {}, {}, set()
         rows = rules()
         self.rules, self.words = by_beginning(rows), any_beginning(rows)
         # ".*": what a client types behind a beginning is not searched for another
@@ -1264,16 +1256,16 @@ class Court:
 
     def hear(self, block, tally):
         """Take the evidence in a block (bytes) of whole lines, and count it in the tally."""
-        days = self.days
+        period = self.period
         tally.read += block.count(b"\n") + 1
         # its first line, or another
-        if days.may_hold(block) or any(map(days.may_hold,
+        if period.may_hold(block) or any(map(period.may_hold,
                                            {line[:10] for line in block.split(b"\n")})):
             # at the first "[" of its line: what stands behind that may be typed
-            self.named = self.named or any(
+            self.has_names = self.has_names or any(
                 b"[" not in block[block.rfind(b"\n", 0, hit.start()) + 1:hit.start()]
-                for hit in NAMED.finditer(block))
-            search, recent, older, inner = self.search, self.recent, self.older, days.inner
+                for hit in WITH_NAME.finditer(block))
+            search, recent, older, inner = self.search, self.recent, self.older, period.inner
             if b"ast message " in block:  # re keeps it: compiled once, in milliseconds
                 search = re.compile(b"(?:%s|last message repeated |: Last message ').*"
                                     % self.words, re.MULTILINE).finditer
@@ -1283,7 +1275,7 @@ class Court:
                 tally.suspicious += 1
                 # the same line twice is one event, which two rules of a syslogd have written
                 same = hash(line)
-                if ((line[:9] in inner or days.holds(line)) and same not in recent
+                if ((line[:9] in inner or period.holds(line)) and same not in recent
                         and same not in older):
                     recent.add(same)
                     tally.in_range += (self.testify(block, start, end, hit) if hit["begin"]
@@ -1318,43 +1310,43 @@ class Court:
             times, end = times * int(head["times"]), text.rfind(b"]", end - 1, end)
         heard, cases = False, self.cases
         for rule in fitting:
-            found = (rule.fullmatch or rule.compiled())(text, begin, end)
-            if not found:
+            match = (rule.fullmatch or rule.compiled())(text, begin, end)
+            if not match:
                 continue
-            if rule.plain and not self.marked:
-                told, logged = rule, found["ip"]
+            if rule.simple and not self.marked:
+                meant, logged = rule, match["ip"]
             else:
-                told, logged = self.told(rule, head, found)
+                meant, logged = self.resolve(rule, head, match)
             if logged and rule.door:
                 heard = True
                 # a number stands at its <N>, or else before the message's beginning
-                number = found["n"] if rule.counted else head["n"]
+                number = match["n"] if rule.counted else head["n"]
                 count = times * min(int(number), BELIEVED) if number else times
                 case = cases.get(logged, ())
                 if self.keep_lines:
-                    self.keep_line(told, logged, case, text[start:end])
+                    self.keep_line(meant, logged, case, text[start:end])
                 if case.__class__ is tuple:
-                    cases[logged] = case = grown(case, told, count) or dict(case)
+                    cases[logged] = case = grown(case, meant, count) or dict(case)
                 if case.__class__ is dict:
-                    case[told] = case.get(told, 0) + count
+                    case[meant] = case.get(meant, 0) + count
             if rule.witness == "account" and head["pid"]:
                 self.take_back(text, start, b"[%s]: " % head["pid"])
             if not rule.more:
                 break
         return heard
 
-    def told(self, rule, head, found):
-        """What a match (found) of a rule, behind that of a head, tells: the rule that counts, and
-        the address as logged (bytes, or None) that it speaks of.
+    def resolve(self, rule, head, match):
+        """What a rule's match means, behind that of a head: the rule that counts, and the address
+        as logged (bytes, or None) that it speaks of.
         """
-        logged = found["ip"] if "ip" in rule.groups else None
+        logged = match["ip"] if "ip" in rule.groups else None
         if rule.daemon == "sshd":
-            return self.told_by_sshd(rule, (head["host"], head["pid"]), logged, found)
+            return self.resolve_sshd(rule, (head["host"], head["pid"]), logged, match)
         if rule.daemon == "dovecot":
-            if rule.what == "LOGIN" and found["own"]:
-                self.ours.add(found["own"])
-            return rule, None if "own" in rule.groups and logged == found["own"] else logged
-        named = found["named"] if "named" in rule.groups else None
+            if rule.what == "LOGIN" and match["own"]:
+                self.own.add(match["own"])
+            return rule, None if "own" in rule.groups and logged == match["own"] else logged
+        named = match["named"] if "named" in rule.groups else None
         # OpenSMTPD's session, which PEER tells and END ends; Postfix' queue ID
         session = head["host"], head["session" if rule.daemon == "opensmtpd" else "queue"]
         if rule.what in ("PEER", "DELIVERED") and logged:
@@ -1366,23 +1358,24 @@ class Court:
             self.sessions[session] = None, None
         return (rule.other if rule.other and named else rule), logged
 
-    def told_by_sshd(self, rule, connection, logged, found):
-        """told() for sshd's connection (host and pid), of which earlier lines may have told that
+    def resolve_sshd(self, rule, connection, logged, match):
+        """resolve() for sshd's connection (host and pid), of which earlier lines may have told that
         the account is there, or that our own doing ends it.
         """
         mark = self.marked.get(connection)
-        told = rule.other if rule.other and found["sure"] is not None else rule
+        meant = rule.other if rule.other and match["sure"] is not None else rule
         if rule.what == "OURS" or rule.witness == "user":
-            ours = rule.witness if rule.what == "OURS" else "known" if told.what == "FAIL" else None
-            if connection[1] and (ours or mark):
-                self.marked[connection] = ours
-        elif mark == "known" and told.what == "SURE":
-            told = rule.mild or rule
+            new = rule.witness if rule.what == "OURS" else (
+                "known" if meant.what == "FAIL" else None)
+            if connection[1] and (new or mark):
+                self.marked[connection] = new
+        elif mark == "known" and meant.what == "SURE":
+            meant = rule.mild or rule
         elif mark in ("key", "account") and rule.witness in ("end", "disconnect"):
             logged = None
         if mark and rule.witness == "end":
             del self.marked[connection]
-        return told, logged
+        return meant, logged
 
     def take_back(self, text, start, pid):
         """Take back the failed password that the same sshd has told before a place (int) in a text:
@@ -1408,14 +1401,14 @@ class Court:
         repeated = REPEATED.match(block, start, end)
         if not repeated:
             return False
-        told = re.escape(repeated["tag"] or b"") if not repeated["program"] else (
+        begins = re.escape(repeated["tag"] or b"") if not repeated["program"] else (
             rb"%s(?:\[\d+\]|): %s" % tuple(map(re.escape, repeated.group("program", "quoted"))))
         for line in self.lines_before(block, start):
             head = HOST.match(line)
             if (head and repeated["host"] in (b"---", head["host"])  # macOS names no host there
                     and not REPEATED.match(line)):
                 hit = next(self.search(line), None)
-                return (bool(hit) and bool(re.compile(told).match(line, head.end()))
+                return (bool(hit) and bool(re.compile(begins).match(line, head.end()))
                         and self.testify(line, 0, len(line), hit, int(repeated["times"])))
         return False
 
@@ -1439,14 +1432,15 @@ class Court:
         cases, threshold = self.join_peers(), self.options.count
         night.asked = {peer: (as_tuple(cases.get(peer, ())), lines)
                        for peer, lines in self.asked.items()}
-        clients = 0 if self.named else sum(is_nameless(as_tuple(case)) for case in cases.values())
+        clients = 0 if self.has_names else sum(
+            is_nameless(as_tuple(case)) for case in cases.values())
         if clients >= NAMELESS:
             night.say("Postfix", "none of %d clients has a name (smtpd_peername_lookup = no?): "
                       "leaving convicts nobody" % clients)
         for peer in list(cases):
             case = as_tuple(cases[peer])
             cases[peer] = verdict = weigh(case, threshold, clients < NAMELESS)
-            if not verdict.why and (verdict.logins or verdict.delivered or verdict.ours):
+            if not verdict.why and (verdict.logins or verdict.delivered or verdict.excused):
                 accused = weigh(against(case), threshold)
                 if accused.why:
                     night.let_off.append((peer, accused.attempts, verdict))
@@ -1466,8 +1460,8 @@ class Court:
         that can be attackers: none of our own.
         """
         cases, lines, mask6 = self.cases, self.lines, self.options.mask6
-        ours = {canonical(own, mask6) for own in self.ours}
-        others = [logged for logged in cases if logged in ours or not PLAIN.fullmatch(logged)]
+        ours = {canonical(own, mask6) for own in self.own}
+        others = [logged for logged in cases if logged in ours or not IPV4.fullmatch(logged)]
         others.reverse()
         while others:  # a list that keeps them all would take as much memory again
             logged = others.pop()
@@ -1485,25 +1479,25 @@ class Court:
         """Let an IPv6 /48 take the place of its networks in {peer: Verdict} if many of them are
         attackers', or near misses in it add up, and nobody of it has logged in or delivered.
         """
-        found = {}  # {the /48: its peers}
+        allotments = {}  # {the /48: its peers}
         if 48 < self.options.mask6 <= 64:
             for peer in verdicts:
                 if peer.endswith(b"/%d" % self.options.mask6):
-                    found.setdefault(canonical(peer[:-3], 48), []).append(peer)
-        ours = {canonical(own, 48) for own in self.ours} | {None}
-        for allotment, peers in found.items():
-            heard = [verdicts[peer] for peer in peers]
-            convicted = [verdict for verdict in heard if verdict.why]
-            near = sum(verdict.attempts for verdict in heard if not verdict.why)
+                    allotments.setdefault(canonical(peer[:-3], 48), []).append(peer)
+        ours = {canonical(own, 48) for own in self.own} | {None}
+        for allotment, peers in allotments.items():
+            of_it = [verdicts[peer] for peer in peers]
+            convicted = [verdict for verdict in of_it if verdict.why]
+            near = sum(verdict.attempts for verdict in of_it if not verdict.why)
             if ((len(convicted) >= NETWORKS or near >= 20 * self.options.count)
-                    and not any(verdict.logins or verdict.delivered for verdict in heard)
+                    and not any(verdict.logins or verdict.delivered for verdict in of_it)
                     and allotment not in ours
                     and not (allowed and is_allowed(allotment, allowed))):
-                worst = max(heard, key=lambda verdict: (bool(verdict.why), verdict.attempts))
+                worst = max(of_it, key=lambda verdict: (bool(verdict.why), verdict.attempts))
                 for peer in peers:
                     del verdicts[peer]
                 verdicts[allotment] = worst._replace(
-                    why=worst.rule.reason, attempts=sum(verdict.attempts for verdict in heard))
+                    why=worst.rule.reason, attempts=sum(verdict.attempts for verdict in of_it))
 
 
 @functools.lru_cache(2048)
@@ -1635,21 +1629,18 @@ def canonical(text, mask6):
             entry = socket.inet_ntop(socket.AF_INET6, packed).encode()
             return entry if NAT64 == packed[:12] or mask6 == 128 else b"%s/%d" % (entry, mask6)
         text = b"%d.%d.%d.%d" % tuple(packed[12:])
-    return text if PLAIN.fullmatch(text) else None
+    return text if IPV4.fullmatch(text) else None
 
 
 # ---- Extras --------------------------------------------------------------------------------------
 
 # What a run finds out
 
-class Verdict(collections.namedtuple("Verdict", "why attempts logins delivered ours rule")):
-    """What is held against an address. why: the reason (str) that puts it into the table, or "".
-    Of careful mode: attempts, as they are compared with --count; logins; delivered: mails; ours:
-    failures of our own side; rule: the Rule that tells why, or would.
-    """
-
-    def __new__(cls, why, attempts=0, logins=0, delivered=0, ours=0, rule=None):
-        return super().__new__(cls, why, attempts, logins, delivered, ours, rule)
+# What is held against an address. why: the reason (str) that puts it into the table, or "". Of
+# careful mode: attempts, as they are compared with --count; logins; delivered: mails; excused:
+# failures of our own side; rule: the Rule that tells why, or would.
+Verdict = collections.namedtuple("Verdict", "why attempts logins delivered excused rule")
+Verdict.__new__.__defaults__ = 0, 0, 0, 0, None  # those but why
 
 
 class Night:
@@ -1833,14 +1824,9 @@ def parse(args):
 
 # Other programs, and what they and this one say
 
-def pfctl(*args, text=b""):
-    """Run pfctl(8). Returns what it prints; OSError with its own words if it fails."""
-    return command(("pfctl",) + args, text)
-
-
-def command(args, text=b""):
-    """Run a command (tuple of str) with text (bytes) as its input. Returns what it prints (bytes);
-    raises OSError, with its own words if it fails, also if it takes longer than PATIENCE.
+def command(*args, text=b""):
+    """Run a command (str) with text (bytes) as its input. Returns what it prints (bytes); raises
+    OSError, with its own words if it fails, also if it takes longer than PATIENCE.
     """
     import subprocess
     path = (os.environ.get("PATH") or "/usr/bin:/bin") + ":" + SBIN
@@ -1879,12 +1865,15 @@ def print_lines(night, lines):
 # Replacing the table file
 
 @contextlib.contextmanager
-def locked(path):
+def locked(path, dry_run):
     """Make the temporary file (str) that is to become the table, and hold it locked: other runs
-    wait. Yields its descriptor; removes it unless it has been renamed.
+    wait. Yields its descriptor; removes it unless it has been renamed. A dry run does without.
 
     Raises OSError, also when another run keeps the lock for longer than WAIT.
     """
+    if dry_run:
+        yield None
+        return
     ending = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
     deadline = time.monotonic() + WAIT
     fd = None
@@ -2010,7 +1999,7 @@ def allow_list(paths):
     there is no file. Raises OSError, which names the first line that is neither address nor
     network: a list read by halves would lock somebody out.
     """
-    return in_order(found for _, _, found in allow_lines(paths)) if paths else None
+    return in_order(net for _, _, net in allow_lines(paths)) if paths else None
 
 
 def allow_lines(paths):
@@ -2020,11 +2009,11 @@ def allow_lines(paths):
             for number, line in enumerate(file, 1):
                 text = address_of(line)
                 if text:
-                    found = network(text)
-                    if not found:
+                    net = network(text)
+                    if not net:
                         raise OSError(errno.EINVAL, "line %d: neither address nor network: %s"
                                       % (number, visible(text)), path)
-                    yield path, number, found
+                    yield path, number, net
 
 
 def in_order(networks):
@@ -2062,12 +2051,12 @@ def network(text):
         if ":" not in host:
             bits = bits or str(8 + 8 * host.count("."))
             host += ".0" * (3 - host.count("."))
-        found = ipaddress.ip_network(host + "/" + bits if bits else host, strict=False)
-        mapped = getattr(found.network_address, "ipv4_mapped", None)
-        if mapped and found.prefixlen >= 96:
-            found = ipaddress.ip_network((int(mapped), found.prefixlen - 96))
-        return tuple((found.version, int(address))
-                     for address in (found.network_address, found.broadcast_address))
+        net = ipaddress.ip_network(host + "/" + bits if bits else host, strict=False)
+        mapped = getattr(net.network_address, "ipv4_mapped", None)
+        if mapped and net.prefixlen >= 96:
+            net = ipaddress.ip_network((int(mapped), net.prefixlen - 96))
+        return tuple((net.version, int(address))
+                     for address in (net.network_address, net.broadcast_address))
     except ValueError:
         return None
 
@@ -2141,7 +2130,7 @@ def within_limit(options, night, table, known):
         return table
     told = None
     try:
-        told = re.search(rb"table-entries\s+hard limit\s+([0-9]+)", pfctl("-sm"))
+        told = re.search(rb"table-entries\s+hard limit\s+([0-9]+)", command("pfctl", "-sm"))
     except OSError as error:
         night.complain("pfctl", error)
     if not told:
@@ -2175,7 +2164,7 @@ def pf_replace(options, night, path):
     the file, and no ruleset is loaded. Raises OSError if pf refuses it.
     """
     try:
-        pfctl("-t", options.table, "-T", "replace", "-f", path)
+        command("pfctl", "-t", options.table, "-T", "replace", "-f", path)
         night.pf = "pf has it"
     except OSError as error:
         night.pf = "pf did NOT take it: " + visible(error.strerror)
@@ -2191,7 +2180,7 @@ def forgive(options, night):
     target = os.path.realpath(options.etcfile)
     temporary, dry, pfs_own = target + ".logcheck", options.dry_run, "pf's table " + options.table
     try:
-        with contextlib.ExitStack() if dry else locked(temporary) as new:
+        with locked(temporary, dry) as new:
             known, (old, about) = pf_table(options, night), old_file(target)
             shown = known or []
             in_file = forgiven(options, night, options.etcfile, old, wanted)
@@ -2208,7 +2197,7 @@ def forgive(options, night):
                 rename(options, night, new, temporary, target, about)
             if in_pf and not dry:
                 try:
-                    pfctl("-t", options.table, "-T", "delete", "-f", "-",
+                    command("pfctl", "-t", options.table, "-T", "delete", "-f", "-",
                           text=b"".join(entry + b"\n" for entry in in_pf))
                 except OSError as error:
                     in_pf = []
@@ -2351,7 +2340,7 @@ def tell(options, night, found, table):
     """
     try:
         if (options.verbose and night.pf == "pf has it"
-                and b"<%s>" % os.fsencode(options.table) not in pfctl("-sr")):
+                and b"<%s>" % os.fsencode(options.table) not in command("pfctl", "-sr")):
             night.pf += ", but no rule that pfctl -sr shows names the table: who is blocked?"
     except OSError as error:
         night.complain("pfctl", error)
@@ -2386,7 +2375,7 @@ def mail(options, night, added, text):
         "Date: " + time.strftime("%a, %d %b %Y %H:%M:%S %z"),
         "Auto-Submitted: auto-generated", "", text))
     try:
-        command(("sendmail", "-oi", options.mail), letter.encode())
+        command("sendmail", "-oi", options.mail, text=letter.encode())
     except OSError as error:
         night.complain("sendmail", error)
 

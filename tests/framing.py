@@ -54,7 +54,7 @@ class Court(logcheck.Court):
         """What a block (bytes) of lines says: {address (str): {word: times}}, in the words of
         rules.txt; of the address but (str) nothing.
         """
-        self.cases, self.ours, said = {}, set(), {}
+        self.cases, self.own, said = {}, set(), {}
         self.begin()
         self.hear(block, logcheck.Tally("log"))
         for peer, case in self.join_peers().items():

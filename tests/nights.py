@@ -46,12 +46,12 @@ def shell_sees(year):
 
 
 class Pf:
-    """In place of logcheck.pfctl: pf's table, with the room that tests/standins/pfctl gives it."""
+    """In place of logcheck.command: pf's table, with the room that tests/standins/pfctl gives it."""
 
     def __init__(self, etcfile, limit):
         self.etcfile, self.limit, self.table, self.refused = etcfile, limit, set(), []
 
-    def __call__(self, *args, text=b""):
+    def __call__(self, pfctl, *args, text=b""):
         if args == ("-sm",):
             return b"table-entries hard limit %8d\n" % self.limit
         if args[-1] == "show":
@@ -73,7 +73,7 @@ def year(options, limit=200000, nights=365, new=600):
     set_zone("UTC")
     with tempfile.TemporaryDirectory() as folder:
         log, etcfile = os.path.join(folder, "authlog"), os.path.join(folder, "bruteforce")
-        pf = logcheck.pfctl = Pf(etcfile, limit)
+        pf = logcheck.command = Pf(etcfile, limit)
         logcheck.to_stderr = lambda text: None
         open(etcfile, "wb").close()
         rows, failed = [], 0
