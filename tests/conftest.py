@@ -1,4 +1,10 @@
-"""The fixtures of all test files: hosts (see host.py) in folders of their own; both modes."""
+"""The fixtures of all test files: hosts (see host.py) in folders of their own; both modes. And the
+tests' distribution over the cores of the machine.
+"""
+import os
+import pickle
+import threading
+
 import pytest
 
 from host import NIGHT, Host
@@ -20,3 +26,62 @@ def empty(tmp_path):
 def mode(request):
     """The options (tuple) of each mode: a test that takes it runs in both."""
     return request.param
+
+
+class Sender:
+    """A plugin that writes each report to a file."""
+
+    def __init__(self, config, file):
+        self.config, self.file = config, file
+
+    def pytest_runtest_logreport(self, report):
+        pickle.dump(self.config.hook.pytest_report_to_serializable(
+            config=self.config, report=report), self.file)
+        self.file.flush()
+
+
+def pytest_runtestloop(session):
+    """Share the tests out among as many processes as the machine has cores, and report all here."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if cores == 1 or session.testsfailed or session.config.option.collectonly:
+        return None  # pytest's own way
+    hook = session.config.hook
+
+    def run(share, file):
+        session.config.get_terminal_writer()._file = open(os.devnull, "w")
+        session.config.pluginmanager.register(Sender(session.config, file))
+        for item, following in zip(share, share[1:] + [None]):
+            hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if session.shouldfail or session.shouldstop:
+                break
+
+    def report(file):
+        with file:
+            while True:
+                try:
+                    data = pickle.load(file)
+                except EOFError:
+                    return
+                with lock:
+                    hook.pytest_runtest_logreport(report=hook.pytest_report_from_serializable(
+                        config=session.config, data=data))
+
+    lock, threads, children = threading.Lock(), [], []
+    for core in range(cores):
+        read, write = os.pipe()
+        children.append(os.fork())
+        if not children[-1]:
+            try:
+                run(session.items[core::cores], os.fdopen(write, "wb"))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        os.close(write)
+        threads.append(threading.Thread(target=report, args=(os.fdopen(read, "rb"),)))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if any([os.waitpid(child, 0)[1] for child in children]):
+        pytest.exit("a process of the tests ended early", 1)
+    return True

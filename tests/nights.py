@@ -46,7 +46,7 @@ def shell_sees(year):
 
 
 class Pf:
-    """In place of logcheck.command: pf's table, with the room that tests/standins/pfctl gives it."""
+    """In place of logcheck.command: pf's table, with the room that tests/standins/pfctl gives."""
 
     def __init__(self, etcfile, limit):
         self.etcfile, self.limit, self.table, self.refused = etcfile, limit, set(), []
