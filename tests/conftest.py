@@ -41,19 +41,23 @@ class Sender:
 
 
 def pytest_runtestloop(session):
-    """Share the tests out among as many processes as the machine has cores, and report all here."""
+    """Share the tests out among as many processes as the machine has cores, each of which takes the
+    next one when it has done its own, and report all here.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if cores == 1 or session.testsfailed or session.config.option.collectonly:
         return None  # pytest's own way
     hook = session.config.hook
 
-    def run(share, file):
+    def run(file):
         session.config.get_terminal_writer()._file = open(os.devnull, "w")
         session.config.pluginmanager.register(Sender(session.config, file))
-        for item, following in zip(share, share[1:] + [None]):
+        share = (session.items[int(number)] for number in iter(lambda: os.read(todo, 8), b""))
+        item = next(share, None)
+        while item and not (session.shouldfail or session.shouldstop):
+            following = next(share, None)
             hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if session.shouldfail or session.shouldstop:
-                break
+            item = following
 
     def report(file):
         with file:
@@ -66,13 +70,15 @@ def pytest_runtestloop(session):
                     hook.pytest_runtest_logreport(report=hook.pytest_report_from_serializable(
                         config=session.config, data=data))
 
-    lock, threads, children = threading.Lock(), [], []
-    for core in range(cores):
+    lock, threads, children, (todo, sink) = threading.Lock(), [], [], os.pipe()
+    os.write(sink, b"".join(b"%8d" % number for number in range(len(session.items))))
+    os.close(sink)
+    for _ in range(cores):
         read, write = os.pipe()
         children.append(os.fork())
         if not children[-1]:
             try:
-                run(session.items[core::cores], os.fdopen(write, "wb"))
+                run(os.fdopen(write, "wb"))
                 os._exit(0)
             finally:
                 os._exit(1)

@@ -5,6 +5,7 @@ import bisect
 import calendar
 import concurrent.futures
 import errno
+import functools
 import os
 import tempfile
 import time
@@ -12,6 +13,7 @@ import time
 from host import logcheck, set_zone
 
 
+@functools.lru_cache(3000)  # the minutes of two days: each night sees the last one's again
 def stamp(second):
     return time.strftime("%b %e %H:%M:%S", time.localtime(second)).encode()
 
