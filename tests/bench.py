@@ -58,15 +58,14 @@ def visits():
     lines to format with %), as many times as its number says]}.
     """
     kinds = {}
-    with open(os.path.join(host.HERE, "bench.txt")) as file:
-        for line in file:
-            if line.startswith("---- "):
-                found = kinds[line[5:-1]] = []
-            elif line.strip().isdigit():
+    for kind, rows in host.parts("bench.txt"):
+        found = kinds[kind] = []
+        for row in rows:
+            if row.isdigit():
                 left = []
-                found += int(line) * [left]
-            elif line.strip() and not line.startswith("#"):
-                left.append("%(t)s " + re.sub(r"\{(\w+)\}", r"%(\1)s", line))
+                found += int(row) * [left]
+            else:
+                left.append("%(t)s " + re.sub(r"\{(\w+)\}", r"%(\1)s", row) + "\n")
     return kinds
 
 

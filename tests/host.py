@@ -239,6 +239,21 @@ def contents(path):
         return file.read()
 
 
+def parts(name):
+    """The parts of a text file of cases: (what stands behind the "---- " that begins it, its lines
+    but for comments and empty ones).
+    """
+    with open(os.path.join(HERE, name), encoding="latin-1", newline="\n") as file:
+        for part in re.split("(?m)^---- ", file.read())[1:]:
+            heading, *rows = part.split("\n")
+            yield heading, [row for row in rows if row and not row.startswith("#")]
+
+
+def raw(text):
+    """A text (str) of such a file with its escapes undone (bytes)."""
+    return text.encode("latin-1").decode("unicode_escape").encode("latin-1")
+
+
 def open_stdin(stdin):
     """A new descriptor to read stdin (bytes, or an open file) from."""
     if hasattr(stdin, "fileno"):

@@ -22,13 +22,15 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ORDER = (  # a part's heading; the tests that are most likely to find its faults; others that may
-    ("# ---- The shell script", "default.py::test_fixture table", "options faults default"),
-    ("# ---- Careful mode", "careful", "options default.py::test_fixture"),
-    ("# ---- Extras", "options", "table faults careful.py::test_story default.py::test_fixture"),
-    ("\n# Replacing the table file\n", "faults", "options table"),
-    ("\n# The allow list\n", "options", "table faults"),
-    ("\n# The table's life\n", "table", "options faults"),
-    ("\n# The report and the letter\n", "options", "table faults"))
+    ("# ---- The shell script", "default.py::test_fixture transcripts table",
+     "options faults default"),
+    ("# ---- Careful mode", "careful transcripts", "options default.py::test_fixture"),
+    ("# ---- Extras", "transcripts options",
+     "table faults careful.py::test_story default.py::test_fixture"),
+    ("\n# Replacing the table file\n", "faults", "transcripts options table"),
+    ("\n# The allow list\n", "transcripts options", "table faults"),
+    ("\n# The table's life\n", "transcripts table", "options faults"),
+    ("\n# The report and the letter\n", "transcripts options", "table faults"))
 # they take long or start real processes, and what they alone find is no ordinary fault
 SLOW = ("long or framed or README or memory or large_logs or closed_descr or odd_env or "
         "no_module or interrupted_start")

@@ -17,7 +17,7 @@ import pytest
 import framing
 import nights
 from framing import Court, rule_lines, rows
-from host import HERE, NOW, STAMP, TOP, Host, contents, logcheck, repeated, set_zone
+from host import NOW, STAMP, TOP, Host, contents, logcheck, parts, repeated, set_zone
 
 SEED, FRAMING_LINES = 20180228, 10000
 SIZE = 150000  # bytes of a long line
@@ -149,10 +149,7 @@ def test_nobody_can_be_framed_and_nobody_hides_by_typing():
 
 def stories():
     """The stories of stories.txt: (name, {address: verdict}, options, {log's name: lines})."""
-    with open(os.path.join(HERE, "stories.txt")) as file:
-        parts = re.split("(?m)^---- ", file.read())[1:]
-    for part in parts:
-        name, *rows = [row for row in part.split("\n") if row and not row.startswith("#")]
+    for name, rows in parts("stories.txt"):
         expected, options, logs, second = {}, [], {"maillog": b"", "authlog": b""}, 0
         for row in rows:
             if row.startswith("-"):
@@ -379,15 +376,6 @@ def test_log_being_compressed_is_read_once(host):
     assert careful(host, "-k", "4") == ["192.0.2.7"]
 
 
-def test_time_that_comes_twice_is_read_alike(host):
-    """Of two, the first is taken, whatever stamp came before: mktime(3) may remember its offset."""
-    host.now, host.tz = 1541309400, "America/New_York"  # the first 01:30
-    host.write("maillog", b"2018-11-04T03:00:00 mail postfix/smtpd[1]: disconnect from "
-               b"unknown[192.0.2.8]\n")
-    host.write("authlog", b"2018-11-04T01:20:00 mail sshd[1]: Invalid user x from 192.0.2.7\n")
-    assert careful(host) == ["192.0.2.7"]
-
-
 @pytest.mark.parametrize("seen, now, stamp", [row for _, row in rows("stamps.txt")])
 def test_dates_are_dates(host, seen, now, stamp):
     host.now, _, host.tz = now.rpartition(" ")
@@ -484,52 +472,3 @@ def test_lines_at_the_borders_of_blocks(host, short, newline):
     filler %= b"y" * (size - len(filler) + 2)
     host.write("authlog", filler + line % b"192.0.2.7" + b"\n" + line % b"192.0.2.8" + newline)
     assert careful(host) == ["192.0.2.7", "192.0.2.8"]
-
-
-# what a story cannot tell
-
-LEFT = STAMP + b" mail postfix/smtpd[1]: disconnect from unknown[192.0.2.%d] ehlo=1 quit=1\n"
-
-
-@pytest.mark.parametrize("clients, more, banned", [
-    (50, b"", 0), (49, b"", 49),
-    (50, STAMP + b" mail postfix/smtpd[1]: connect from mx.example.net[198.51.100.1]\n", 50),
-    (50, STAMP + b" mail postfix/smtpd[1]: NOQUEUE: x: helo=<smtpd[1]: connect from a[1]>\n", 0)])
-def test_where_no_client_has_a_name_leaving_convicts_nobody_and_that_is_said(
-        host, clients, more, banned):
-    host.write("maillog", b"".join(LEFT % n for n in range(1, clients + 1)) + more)
-    code, out, err = host.run("-cn", "--no-pf")
-    assert (code, out.count(b"\n")) == (0, banned)
-    assert err == ("" if banned else "logcheck: Postfix: none of 50 clients has a name "
-                   "(smtpd_peername_lookup = no?): leaving convicts nobody\n")
-
-
-def test_a_line_written_twice_is_one_event(host):
-    lines = repeated(FAILED % b"192.0.2.7", 3).splitlines(True)
-    host.write("authlog", b"".join(line * 2 for line in lines) + b"".join(lines))
-    assert careful(host, "-k", "4") == []
-    assert careful(host, "-k", "3") == ["192.0.2.7"]
-    # in another log it is another's
-    host.write("authlog.0", b"".join(lines))
-    assert careful(host, "-k", "6") == ["192.0.2.7"]
-
-
-@pytest.mark.parametrize("message", [
-    b"smtpd[1]: 0123456789abcdef smtp connected address=192.0.2.7 host=x\n" + STAMP + b" mail "
-    b'smtpd[1]: 0123456789abcdef smtp failed-command command="AUTH PLAIN c2VjcmV0" result="503 x"',
-    b"postfix/smtpd[1]: improper command pipelining after EHLO from x[192.0.2.7]: AUTH LOGIN\\r\\n"
-    b"c2VjcmV0\\r\\n",
-    b"postfix/smtpd[1]: improper command pipelining after AUTH from x[192.0.2.7]: c2VjcmV0\\r\\n",
-    b"postfix/smtpd[1]: improper command pipelining after EHLO from x[192.0.2.7]: RSET\\r\\nAUTH "
-    b"PLAIN c2VjcmV0\\r\\n",
-    b"postfix/postscreen[1]: PREGREET 50 after 0.1 from [192.0.2.7]:5: EHLO x\\r\\nAUTH PLAIN\\r\\n"
-    b"c2VjcmV0\\r\\n",
-    b"postfix/postscreen[1]: COMMAND PIPELINING from [192.0.2.7]:55 after AUTH: c2VjcmV0\\r\\n",
-    b"x x dovecot: auth: pam(u,192.0.2.7,<s>): Password mismatch (given password: c2VjcmV0)",
-    b"dovecot: auth: sql(bob,192.0.2.7,<s>): Password mismatch (given password: c2VjcmV0)"])
-def test_no_password_is_shown(host, message):
-    host.write("authlog", STAMP + b" mail " + message + b"\n")
-    for options in (("-v",), ("--why", "192.0.2.7")):
-        code, out, err = host.run("-cnk1", *options)
-        assert "192.0.2.7" in out.decode() + err
-        assert "(...)" in out.decode() + err and "c2VjcmV0" not in out.decode() + err

@@ -246,15 +246,17 @@ def test_run_that_another_one_holds_up(host, fate):
 
 # 4. The file keeps its face.
 
-@pytest.mark.parametrize("mode, umask", (
-    (0o640, 0o22), (0o600, 0), (0o444, 0o77), (0o664, 0o777), (0o400, 0o22), (0o4755, 0o22)))
-def test_mode_and_owner_stay(host, mode, umask):
+@pytest.mark.parametrize("mode, umask, options", (
+    (0o640, 0o22, ()), (0o600, 0, ()), (0o444, 0o77, ()), (0o664, 0o777, ()), (0o400, 0o22, ()),
+    (0o4755, 0o22, ()), (0o640, 0o22, ("--forgive", "192.0.2.200"))))
+def test_mode_and_owner_stay(host, mode, umask, options):
     path, owner = host.path("bruteforce"), (os.getuid(), os.getgid())
     if ROOT:
         owner = STRANGER, STRANGER + 1
         os.chown(path, *owner)
     os.chmod(path, mode)
-    check(host, host.run(prepare=lambda: os.umask(umask)))
+    assert host.run(*options, prepare=lambda: os.umask(umask))[::2] == (0, "")
+    assert host.read() == (table(OLD[:2]) if options else AFTER)
     face = os.stat(path)
     assert (stat.S_IMODE(face.st_mode), face.st_uid, face.st_gid) == (mode,) + owner
 

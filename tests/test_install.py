@@ -7,7 +7,6 @@ import gzip
 import os
 import pathlib
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import time
 
 import pytest
 
-from host import (ATTACK, LOADED, MAIL, NIGHT, NOW, REFERENCE, SCRIPT, SHOWN, STAMP, STANDINS,
+from host import (ATTACK, HERE, LOADED, MAIL, NIGHT, NOW, REFERENCE, SCRIPT, SHOWN, STAMP, STANDINS,
                   TABLE, TOP, Host, logcheck, pythons)
 
 MAKES = [name for name in ("make", "bmake") if shutil.which(name)]
@@ -360,43 +359,26 @@ def test_nftables(site):
     site.write("bin/journalctl", b"#!/bin/sh\n[ \"$*\" = '-o short-iso --since -26h' ] && "
                b"echo '%s mail sshd[1]: Invalid user x from 203.0.113.7 port 1'"
                % site.clock("%Y-%m-%dT%H:%M:%S", 2).encode(), 0o755)
-    boot, cron, journal, unblock = [
-        "env -i TZ=%s PATH=%s:/usr/bin:/bin sh -c %s > out || echo failed" % (
-            site.tz, site.path("bin"),
-            shlex.quote(site.moved(re.sub("^@reboot |^30 1 [* ]+", "", line))))
-        for line in (BOOT, CRON.replace("-cv", "-c"), JOURNAL, UNBLOCK)]
+    lines = {name: site.moved(re.sub("^@reboot |^30 1 [* ]+", "", line)) for name, line in (
+        ("BOOT", BOOT), ("CRON", CRON.replace("-cv", "-c")), ("JOURNAL", JOURNAL),
+        ("UNBLOCK", UNBLOCK), ("UNBLOCK6", UNBLOCK.replace("192.0.2.7", "2001:db8:1::7")))}
     mine = ["192.0.2.7", "198.51.100.77", "2001:db8::1", "2001:db8::3", "2001:db8:1::5"]
     found, journals = ["203.0.113.9", "2001:db8:2::7"], ["203.0.113.7"]
     peer = mine + found + journals + ["192.0.2.8", "198.51.100.10", "2001:db8:1::9"]
-    script = r"""set -e
-unshare -n sleep 60 & peer=$!; trap 'kill $peer' EXIT; sleep 0.3
-at() { nsenter -n -t $peer "$@"; }
-us() { case $1 in *:*) v=-6 us=2001:db8:f::1 nodad=nodad ;; *) v=-4 us=203.0.113.200 nodad=; esac; }
-ping="busybox ping -c 1 -W 1 -q"
-ip link set lo up; at ip link set lo up; ip link add ours type veth peer name its netns $peer
-ip link set ours up; at ip link set its up; ip addr add 192.0.2.99 dev lo
-for a in . :; do us $a; ip addr add $us dev ours $nodad
-    ip $v route add default dev ours; at ip $v route add default dev its; done
-for a in PEER; do us $a; at ip addr add $a dev its $nodad; done
-knock() { for a in PEER; do us $a; at $ping -I $a $us > pinged && echo $a & all="$all $!"; done
-    wait $all || :; all=; echo --
-    $ping 192.0.2.7 > pinged; $ping -I 192.0.2.99 203.0.113.200 > pinged; } # answers, and our own
-""".replace("PEER", " ".join(peer)) + "\n".join((
-        "knock", boot, "knock", cron, cron, "nft list table inet bruteforce | grep -c 'drop$\\|nd-'",
-        "knock", journal, "knock", site.moved("mv /etc/bruteforce /etc/away"), boot, "knock",
-        site.moved("mv /etc/away /etc/bruteforce"), unblock,
-        unblock.replace("192.0.2.7", "2001:db8:1::7"), "knock"))
-    code, out, err = call(["unshare", "-n", "sh", "-c", script], cwd=site.folder)
+    code, out, err = call(
+        ["unshare", "-n", "sh", os.path.join(HERE, "nftables.sh"), *peer], cwd=site.folder,
+        env=dict(os.environ, **lines, BIN=site.path("bin"), TZ=site.tz,
+                 TABLE=site.path("etc/bruteforce")))
     assert code == 0 and set(err.splitlines()) == {
         "not loaded: mail.example.org", "not loaded: 010.0.0.1/32",
         "sed: can't read %s: No such file or directory" % site.path("etc/bruteforce")}
     parts = [part.split() for part in out.split("--\n")]
     all_three = mine + found + journals
     assert [[address for address in peer if address not in part] for part in parts[:-1]] == [
-        [], mine, mine + found, all_three, all_three,
+        [], mine, mine + found, all_three,
         [address for address in all_three if address not in ("192.0.2.7", "2001:db8:1::5")]]
     assert [set(part) - set(peer) for part in parts] == [
-        set(), set(), {"3"}, set(), {"failed"}, set(), set()]
+        set(), set(), {"3"}, {"failed"}, set(), set()]
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")

@@ -1,8 +1,9 @@
 """The command line, option by option: what an admin gets, wrong usage, bad input and a pfctl that
 fails included; the allow list, the letter, the report, progress on a terminal, help, the licence.
 
-The table's life (--expire, --forgive) is in test_table.py, careful mode in test_careful.py. A new
-case is a row of a test's parameters or of allowed.txt, or a test that runs a host (conftest.py).
+What words and lines can tell is in transcripts.txt, pf's limit in test_table.py, careful mode in
+test_careful.py. A new case is a transcript, a row of a test's parameters or of allowed.txt, or a
+test that runs a host (conftest.py).
 """
 import bz2
 import contextlib
@@ -22,7 +23,7 @@ import types
 import pytest
 
 from host import (ATTACK, HERE, LOADED, MAIL, SCRIPT, SHOWN, STAMP, STANDINS, TABLE, logcheck,
-                  pythons, repeated)
+                  parts, pythons, raw, repeated)
 
 PYTHONS = pythons()
 RELOADED = [SHOWN, LOADED]
@@ -92,57 +93,6 @@ def test_long_lines_and_numbers(host):
     host.write("bruteforce", b"-" + huge + b"a\n" + huge + b"a\n1" + huge + b"a\n5a\n" + OLD)
     assert host.run() == (0, b"", "")
     assert host.read() == b"-" + huge + b"a\n5a\n" + TABLE + huge + b"a\n1" + huge + b"a\n"
-
-
-@pytest.mark.parametrize("now, start, end, behind", [
-    ("2018-04-10 01:30", "Apr  9 01:30:00", "Apr 10  1:30:00", False),
-    ("1523410200", "Apr 10  1:30:00", "Apr 11  1:30:00", False),
-    ("2018-04-01 01:30:00", "Mar 31  1:30:00", "Apr  1 01:30:00", True)])
-def test_ranges(host, now, start, end, behind):
-    err = host.run("-n", "-v", "--now", now).stderr
-    assert "\nrange: %s to %s\n" % (start, end) in err
-    assert err.startswith("logcheck: range: nothing found: %s sorts behind %s; careful mode (-c)"
-                          % (start, end)) == behind
-
-
-@pytest.mark.parametrize("mode, text, said", [
-    ((), ATTACK.decode().encode("utf-16"), True), (("-c",), ATTACK.decode().encode("utf-16"), True),
-    ((), b"2018-04-08T12:00:00Z mail sshd[1]: x\n" * 200, True),
-    (("-c",), b"2018-04-08T12:00:00Z mail sshd[1]: x\n" * 200, False),
-    ((), b"x\n" * 99 + ATTACK % b"192.0.2.1", False), ((), b"x\n" * 100 + ATTACK, True),
-    ((), b"", False), (("-c",), b"", False), ((), b"192.0.2.1 root", True)])
-def test_log_in_which_no_line_begins_with_a_stamp_is_said(host, mode, text, said):
-    host.write("authlog", text)
-    assert host.run(*mode) == (0, b"", (
-        "logcheck: %s: no line that a time stamp begins: is it the right log, and as text?\n"
-        % host.path("authlog")) * said)
-
-
-@pytest.mark.parametrize("now, stamp, said", [
-    ("2018-04-09 14:00", "Apr 09 12:00:00", True), ("2018-04-09 14:00", "Apr  9 12:00:00", False),
-    ("2018-04-10 14:00", "Apr 09 14:30:00", False)])
-def test_days_padded_with_zeros_are_said(host, now, stamp, said):
-    lines = "Mar 30 12:00:00 mail x\n" + (stamp + ATTACK.decode()[len("Apr  8 12:00:00"):]) * 3000
-    host.write("authlog", (lines % (("192.0.2.7",) * 3000)).encode())
-    code, out, err = host.run("-n", "--now", now)
-    assert (code, b"192.0.2.7" in out) == (0, not said)
-    assert err == ("logcheck: %s: nothing found: 09 sorts behind Apr  9 14:00:00; careful mode (-c)"
-                   " knows dates\n" % host.path("authlog")) * said
-    assert b"192.0.2.7" in host.run("-cn", "--now", now).stdout
-
-
-OTHERS = (STAMP + b" mail CRON[1]: x\n") * 3 + STAMP + b" mail systemd[1]: x\n" + (
-    STAMP + b" mail (sshd) x\n") * 2
-
-
-@pytest.mark.parametrize("text, said", [
-    (OTHERS * 200, "1200 lines, none of a daemon that the rules know, most of CRON, mail, systemd: "
-     "is it the right log?"),
-    (OTHERS * 150, ""), (OTHERS * 200 + STAMP + b" mail sshd[1]: Server listening.\n", "")])
-def test_log_of_other_programs_is_said(host, text, said):
-    host.write("authlog", text)
-    assert host.run("-cn", "--no-pf").stderr == (
-        "logcheck: %s: %s\n" % (host.path("authlog"), said) if said else "")
 
 
 @pytest.mark.parametrize("size, stamp, said", [
@@ -291,16 +241,8 @@ def test_lowest_and_highest(empty, options):
 
 # --allow
 
-def allow_lists():
-    """The parts of allowed.txt: (heading (bytes), its rows (list of bytes))."""
-    with open(os.path.join(HERE, "allowed.txt"), encoding="ascii") as file:
-        for part in file.read().split("\n---- ")[1:]:
-            heading, *rows = [line.encode().decode("unicode_escape").encode("latin-1")
-                              for line in part.rstrip("\n").split("\n")]
-            yield heading, rows
-
-
-*ALLOW_LISTS, (_, BAD_LINES) = allow_lists()
+*ALLOW_LISTS, (_, BAD_LINES) = [(raw(heading), list(map(raw, rows)))
+                                for heading, rows in parts("allowed.txt")]
 
 
 @pytest.mark.parametrize("allow, rows", ALLOW_LISTS)
@@ -311,20 +253,6 @@ def test_allowed(empty, mode, allow, rows):
     assert (code, err) == (0, "")
     assert sorted(out.split(b"\n")[:-1]) == sorted(
         row[6:] for row in rows if row.startswith(b"stays "))
-
-
-@pytest.mark.parametrize("source, form", [
-    ("bruteforce", b"%s\n"), ("pf-table", b"   %s\n"), ("maillog", MAIL), ("authlog", ATTACK)])
-def test_allowed_whatever_its_source(empty, mode, source, form):
-    empty.write("allow", b"192.0.2.7\n")
-    empty.write("allow6", b"2001:DB8:0::7\n")
-    for allowed, other in ((b"192.0.2.7", b"192.0.2.8"), (b"2001:db8::7", b"2001:db8::8")):
-        if mode or b":" not in allowed:  # the default mode finds no IPv6
-            empty.write(source, form % allowed + form % other)
-            options = mode + ("--mask6", "128") * bool(mode)
-            assert empty.run("-n", *options) == (0, allowed + b"\n" + other + b"\n", "")
-            options += "-w", empty.path("allow"), "-w", empty.path("allow6")
-            assert empty.run("-n", *options) == (0, other + b"\n", "")
 
 
 @pytest.mark.parametrize("mode", [[], ["-c"], ["-n"], ["--forgive", "192.0.2.200"]])
@@ -476,27 +404,9 @@ def report(host, *options, **how):
 
 
 def test_report_in_full(small, mode):
-    with open(os.path.join(HERE, "reports.txt")) as file:
-        part = file.read().split("---- careful\n")[bool(mode)]
-    assert report(small, "-v", *mode) == "".join(re.findall(r"(?m)^\|(.*\n)", part))
+    rows = dict(parts("reports.txt"))["careful" if mode else "default"]
+    assert report(small, "-v", *mode) == "".join(row[1:] + "\n" for row in rows)
     assert (b"192.0.2.11\n" in small.read()) == (not mode) and b"192.0.2.9\n" in small.read()
-
-
-def test_report_of_nothing_new(host, mode):
-    host.run(*mode)
-    said = host.run("-v", *mode).stderr
-    assert ": 0 added, 0 expired, 0 let off, 4 in the table; pf has it\n" in said
-    assert said.count("\n") == 8
-
-
-def test_report_tells_who_is_let_off_and_stays_in_the_table(small):
-    small.write("bruteforce", b"192.0.2.11 # 2018-04-01 x\n192.0.2.13 # 2018-01-01 x\n")
-    small.write("authlog", b"".join(ATTACK.replace(b"Failed", verb) % address for verb in
-                                    (b"Failed", b"Accepted") for address in
-                                    (b"192.0.2.11", b"192.0.2.13")))
-    rows = report(small, "-cv", "-x", "30").split("\nlet off ")[1].split("\n")
-    assert [row.split(None, 4)[::4] for row in rows[1:3]] == [
-        ["192.0.2.11", "still in the table"], ["192.0.2.13"]]
 
 
 def test_report_of_a_table_that_cannot_be_read(host, mode):
@@ -505,15 +415,6 @@ def test_report_of_a_table_that_cannot_be_read(host, mode):
     for fails in (None, "show"):  # pf was given nothing
         assert ": 0 added, 0 expired, 0 let off, ? in the table; NOT written\n" in host.run(
             "-v", *mode, PF_FAIL=fails).stderr
-
-
-def test_report_names_the_ten_nearest_misses(host):
-    bob = ATTACK.replace(b"root", b"bob")
-    host.write("authlog", b"".join(repeated(bob % (b"192.0.2.%d" % n), n % 4 + 1)
-                                   for n in range(24, 36)))
-    rows = host.run("-cv").stderr.split("near misses")[1].split("\n\n")[0].splitlines()[1:]
-    assert [tuple(row.split()) for row in rows] == [
-        ("192.0.2.%d" % n, str(n % 4 + 1), "sshd:", "failed", "password") for n in (27, 31, 35, 26, 30, 34, 25, 29, 33, 24)]
 
 
 def test_report_names_50_entries_and_each_ones_first_line(host):
@@ -558,19 +459,6 @@ def test_report_is_the_same_twice(small, mode):
     small.write("bruteforce", b"".join(b"%d.1.1.1\n" % n for n in range(250, 400)))
     reports = {report(small, "-nv", *mode, process=True, PYTHONHASHSEED=seed) for seed in "012"}
     assert len(reports) == 1 and reports.pop().count("could not load it") == 49 + 20 * 2
-
-
-def test_report_names_what_the_days_other_runs_added(host):
-    """By their dates; what the night before added is old, unless it is found again."""
-    old = [b"192.0.2.1 # 2018-04-08 by day", b"192.0.2.5 # 2018-04-09 by day",
-           b"192.0.2.6 # 2018-04-08 the night before", b"192.0.2.8 # 2018-04-07 earlier",
-           b"192.0.2.9 # 2018-04-09"]
-    host.write("bruteforce", b"\n".join(old) + b"\n192.0.2.7 # mine, 2018-04-09\n")
-    said = host.run("-cv", "-x", "90").stderr
-    assert ": 2 added, " in said and said.split("\nadded by the day's other runs\n")[1].split(
-        "\n\n")[0].strip() == "\n".join(old[n].decode() for n in (0, 1, 4))
-    host.write("bruteforce", b"192.0.2.1\n")
-    assert "other runs" not in host.run("-v").stderr
 
 
 # --syslog
@@ -679,53 +567,3 @@ def test_licence_travels_with_the_file():
         assert " ".join(licence.read().split()) in " ".join(top.split())
     assert re.search(r"(?m)^Copyright \(c\) \d{4} the logcheck\.py authors$", top)
     assert top.count("\n") < 40
-
-
-# --why: (address, options, exit code, what the first line says, what more)
-WHY = [
-    ("192.0.2.7", (), 0, "192.0.2.7: banned: sshd: failed password; 6 attempts (failures count from 5 "
-     "on)", ["against ssh             6  sshd: failed password (failed)", "port 220 ", "port 225 "]),
-    ("192.0.2.8", (), 1, "192.0.2.8: near: sshd: failed password; 2 attempts", ["port 221 "]),
-    ("192.0.2.9", (), 1, "192.0.2.9: let off: sshd: root failed; 1 attempts, 1 logins, 0 deliveries",
-     ["for     ssh             1  sshd: login (accepted)"]),
-    ("2001:db8::77", (), 0, "2001:db8::/64: banned: sshd: unknown user; 1 attempts", []),
-    ("2001:db8::/64", (), 0, "2001:db8::/64: banned: sshd: unknown user; 1 attempts", []),
-    ("2001:db8:0:1::77", (), 1, "2001:db8:0:1::/64: nothing known against it", []),
-    ("192.0.2.66", (), 0, "192.0.2.66: nothing known against it",
-     ["in %s/bruteforce: 192.0.2.66 # 2018-04-01 sshd: unknown user"]),
-    ("192.0.2.67", (), 0, "192.0.2.67: nothing known", ["in pf's table bruteforce: 192.0.2.67"]),
-    ("192.0.2.67", ("--no-pf",), 1, "192.0.2.67: nothing known against it", []),
-    ("192.0.2.7", ("-w", "allow"), 1, "192.0.2.7: allowed by line 2 of allow",
-     ["against ssh             6  sshd: failed password (failed)"]),
-    ("127.0.0.1", (), 1, "127.0.0.1: nothing known against it", []),
-]
-
-
-@pytest.mark.parametrize("address, options, code, first, more", WHY)
-def test_why(host, address, options, code, first, more):
-    root, bob = ATTACK % b"192.0.2.9", ATTACK.replace(b"root", b"bob")
-    host.write("authlog", repeated(bob % b"192.0.2.7", 6) + repeated(bob % b"192.0.2.8", 2)
-               + root + root.replace(b"Failed", b"Accepted")
-               + (ATTACK % b"2001:db8::9").replace(b"Failed password for root", b"Invalid user x")
-               .replace(b" ssh2", b""))
-    host.write("maillog", b"")
-    host.write("bruteforce", b"192.0.2.66 # 2018-04-01 sshd: unknown user\n")
-    host.write("pf-table", b"   192.0.2.67\n")
-    host.write("allow", b"# the office\n192.0.2.0/29\n")
-    before = host.read(), host.names()
-    done = host.run("-c", "--why", address, *options)
-    assert (done.returncode, done.stderr) == (code, "")
-    said = done.stdout.decode().split("\n", 1)
-    assert said[0].startswith(first)
-    for text in more:
-        assert text.replace("%s", host.folder) in said[1]
-    assert (host.read(), host.names()) == before
-    assert set(host.pf_calls()) <= {SHOWN}
-
-
-@pytest.mark.parametrize("options, said", [
-    (("--why", "192.0.2.7"), "--why has no effect without -c"),
-    (("-c", "--why", "192.0.2.0/24"), "argument --why: not an address: 192.0.2.0/24"),
-    (("-c", "--why", "x"), "argument --why: not an address: x")])
-def test_why_of_what(host, options, said):
-    assert host.run(*options) == (2, b"", "logcheck: usage: %s (logcheck.py -h tells)\n" % said)

@@ -1,5 +1,5 @@
-"""The table's life: entries that expire and say why, forgiveness, what pf takes and what it has no
-room for. pf keeps tables here.
+"""The table's life: what pf takes and what it has no room for. pf keeps tables here. Entries that
+expire and forgiveness are in transcripts.txt.
 
 The last test does random things and compares what comes of them with a plain model of the rules.
 """
@@ -18,10 +18,10 @@ REFUSAL = "Syntax error in config file"
 NAME, ITS_ADDRESS = b"host.example", b"203.0.113.250"
 
 
-def auth(address, now=NOW, user=b"root"):
+def auth(address, now=NOW):
     """A line (bytes) of authlog, 12 hours before now, that names an address in both modes."""
-    return b"%s mx sshd[2]: Failed password for %s from %s port 9 ssh2\n" % (
-        time.strftime("%b %e %H:%M:%S", time.gmtime(now - DAY // 2)).encode(), user, address)
+    return b"%s mx sshd[2]: Failed password for root from %s port 9 ssh2\n" % (
+        time.strftime("%b %e %H:%M:%S", time.gmtime(now - DAY // 2)).encode(), address)
 
 
 @pytest.fixture
@@ -30,166 +30,6 @@ def host(empty):
     empty.keep_tables()
     empty.write("pf/hosts", b"%s %s\n" % (NAME, ITS_ADDRESS))
     return empty
-
-
-# Entries that expire.
-
-def test_expire(host, mode):
-    host.write("authlog", auth(b"192.0.2.1") + auth(b"192.0.2.2") + auth(b"192.0.2.7"))
-    host.write("bruteforce", b"192.0.2.2 # 2018-01-01 old\n192.0.2.3 # 2018-03-10 a reason\n"
-               b"192.0.2.4 # 2018-03-09 another\n192.0.2.5\n192.0.2.7 # our own\n2001:db8::1\n")
-    host.pf_holds(b"192.0.2.4", b"192.0.2.6", b"2001:db8::1")
-    why = b"sshd: root failed" if mode else b"authlog"
-    for _ in range(2):  # the second time nothing changes
-        assert host.run("-x", "30", *mode) == (0, b"", "")
-        assert host.read() == (
-            b"192.0.2.1 # 2018-04-09 %s\n192.0.2.2 # 2018-04-09 %s\n"
-            b"192.0.2.3 # 2018-03-10 a reason\n192.0.2.5 # 2018-04-09 in the table before\n"
-            b"192.0.2.6 # 2018-04-09 pf's own table\n192.0.2.7 # our own\n"
-            b"2001:db8::1 # 2018-04-09 in the table before\n" % (why, why))
-        assert host.pf() == {b"192.0.2.%d" % n for n in (1, 2, 3, 5, 6, 7)} | {b"2001:db8::1"}
-
-
-def test_days_to_come_count_as_today(host, mode):
-    text = b"192.0.2.1 # %s x # 2099-01-01\n192.0.2.2 # %s y\n192.0.2.3 # 2018-04-09 z\n"
-    host.write("bruteforce", text % (b"2099-01-01", b"2018-19-39"))
-    assert host.run("-x", "9", *mode) == (0, b"", "")
-    assert host.read() == text % (b"2018-04-09", b"2018-04-09")
-
-
-def test_a_wrong_clock_empties_no_table(host, mode):
-    """The newest date in the table is more than --expire's days before the run."""
-    before = b"192.0.2.1 # 2018-03-01 x\n192.0.2.2 # 2018-04-09 y\n"
-    host.write("bruteforce", before)
-    for now, days, late in (("4070908800", "9", True), (NOW + 10 * DAY, "9", True),
-                            (NOW + 9 * DAY, "9", False)):
-        host.now = now
-        code, _, err = host.run("-x", days, *mode)
-        assert (code, host.read()) == (late, before[not late and 25:])
-        assert ("newest date in it is 2018-04-09: is the clock wrong?" in err) == late
-    # a host that slept: what the run finds carries the new day, and the next one goes on
-    host.now = NOW + 30 * DAY
-    host.write("authlog", auth(b"192.0.2.3", host.now))
-    codes = [host.run("-x", "9", *mode)[0], host.run("-x", "9", *mode)[0]]
-    assert codes == [1, 0] and [line[:9] for line in host.read().splitlines()] == [b"192.0.2.3"]
-
-
-def test_networks_of_ipv6_expire(host):
-    for day, name in ((0, b"2001:db8::1"), (9, b"2001:db8::2"), (18, b"192.0.2.1"),
-                      (20, b"192.0.2.1")):
-        host.now = NOW + day * DAY
-        host.write("authlog", auth(name, host.now))
-        assert host.run("-c", "-x", "10") == (0, b"", "")
-        assert (b"2001:db8::/64" in host.pf()) == (day < 20)
-        assert (b"2001:db8::/64 # 2018-04-%s sshd: root failed\n" % (b"09" if day == 0 else b"18")
-                in host.read()) == (day < 20)
-
-
-def test_what_pf_shows_of_the_files_own_lines_is_no_second_entry(host, mode):
-    lines = (b"!192.0.2.9 # not him\n10.1/16 # a short form\n198.51.100.0/24 # a trial\n"
-             b"192.0.2.6 192.0.2.7 # both\n"
-             b"2001:db8:5::/56 # 2018-04-01 sshd: unknown user\n")
-    host.write("bruteforce", lines)
-    host.pf_holds(b"!192.0.2.9", b"10.1.0.0/16", b"198.51.100.0/24", b"2001:db8:5::/56",
-                  b"192.0.2.6", b"192.0.2.7", b"203.0.113.0/24", b"2001:db8:6::/56")
-    assert host.run("-x", "30", *mode) == (0, b"", "")
-    assert set(host.read().splitlines()) == set(lines.splitlines()) | {
-        b"203.0.113.0/24", b"2001:db8:6::/56"}
-    host.now += 40 * DAY  # written when --mask6 was 56
-    host.write("bruteforce", host.read() + b"192.0.2.1 # 2018-05-18 x\n")
-    assert host.run("-x", "30", *mode)[0] == 0
-    assert b"2001:db8:5::/56" not in host.read() and b"2001:db8:5::/56" not in host.pf()
-
-
-def test_why_holds_no_typed_text(host, mode):
-    typed = b"x from 192.0.2.66 port 1 ssh2 # 2099-01-01 TYPED"
-    host.write("authlog", b"".join(auth(b"192.0.2.%d" % number, user=user) for number, user in
-                                   enumerate((typed, b"invalid user " + typed, b"root"), 1))
-               + b"Apr  8 13:00:00 mx sshd[3]: Invalid user %s from 192.0.2.9 port 1\n" % typed
-               + b"Apr  8 13:00:00 mx sshd[3]: Bad protocol version identification 'TYPED' from "
-               b"192.0.2.10 port 1\n")
-    assert host.run("-x", "30", *mode)[0] == 0
-    assert b"192.0.2.10 # " in host.read()
-    for line in host.read().splitlines():
-        assert re.match(rb"\S+ # 2018-04-09 [a-z ',:]+\Z", line), line
-
-
-# Forgiveness.
-
-def test_forgive(host, mode):
-    before = (b"# c\n192.0.2.1 # 2018-04-01 authlog\n192.0.2.2\n198.51.100.9\n"
-              b"198.51.100.10 # by hand\n198.51.100.11 198.51.100.12\n2001:db8::/64\n")
-    host.write("bruteforce", before, 0o640)
-    host.pf_holds(b"192.0.2.1", b"192.0.2.3", b"198.51.100.9", b"2001:db8::/64")
-    host.write("authlog", auth(b"192.0.2.77"))  # which is not read
-    options = list(mode)
-    for wanted in ("192.0.2.1", "198.51.100.0/24", "192.0.2.3", "2001:db8::/32"):
-        options += ["--forgive", wanted]
-    for dry, told in ((["-n"], b"would be taken out of "), ([], b"taken out of ")):
-        assert (host.read(), len(host.pf())) == (before, 4)
-        code, out, err = host.run(*dry + options)
-        assert (code, err) == (0, "") and b"allow" in out
-        assert [line.split(b": ")[1] for line in out.splitlines() if line.startswith(told)] == (
-            [before.splitlines()[line] for line in (1, 3, 4, 5, 6)]
-            + [b"192.0.2.1", b"192.0.2.3", b"198.51.100.9", b"2001:db8::/64"])
-    assert (host.read(), host.pf()) == (b"# c\n192.0.2.2\n", set())
-    assert os.stat(host.path("bruteforce")).st_mode & 0o777 == 0o640
-
-
-@pytest.mark.parametrize("wanted, fails, said", [
-    ("192.0.2.9", None, ["nothing of it is there"]),
-    ("203.0.113.5", None, ["table bruteforce: cannot be taken out of the network 203.0.113.0/24",
-                           "nothing of it is there"]),
-    ("198.51.100.2", None, ["out of the line 198.51.100.1 198.51.100.2", "nothing of it"]),
-    ("198.51.100.2/31", None, ["out of the line 198.51.100.1 198.51.100.2", "nothing of it"]),
-    ("10.9.9.9", None, ["out of the network 10.0.0.0/8", "nothing of it is there"]),
-    ("10.128.0.0/9", None, ["out of the network 10.0.0.0/8", "nothing of it is there"]),
-    ("192.0.2.1", "show", [REFUSAL]), ("192.0.2.1", "delete", [REFUSAL]),
-    ("192.0.2.8", "delete", [REFUSAL])])
-def test_forgive_fails(host, mode, wanted, fails, said):
-    host.write("bruteforce", b"10.0.0.0/8 # 2018-04-01 by hand\n198.51.100.1 198.51.100.2\n"
-               b"192.0.2.1\n")
-    host.pf_holds(b"192.0.2.1", b"192.0.2.8", b"203.0.113.0/24")
-    before = host.pf()
-    code, out, err = host.run("--forgive", wanted, *mode, PF_FAIL=fails)
-    assert code == 1 and b"pf's table" not in out and host.pf() == before
-    assert host.read() == (b"10.0.0.0/8 # 2018-04-01 by hand\n198.51.100.1 198.51.100.2\n"
-                           + b"192.0.2.1\n" * (wanted != "192.0.2.1"))
-    assert len(err.splitlines()) == len(said)
-    assert all(words in line for words, line in zip(said, err.splitlines()))
-
-
-@pytest.mark.parametrize("line, more, taken", [
-    (b"2001:db8::/64 # 2018-04-01 sshd: unknown user", [], True),
-    (b"2001:db8::/48 # 2018-04-01 sshd: unknown user", [], True),
-    (b"2001:db8::/64", [], True), (b"", [], True),  # in pf's table alone
-    (b"2001:db8::/56", ["-c", "--mask6", "56"], True), (b"2001:db8::/56", [], False),
-    (b"2001:DB8::/64 # office", [], False), (b"2001:db8::/48 # mine since 2018-04-01", [], False),
-    (b"2001:db8::/48 # next to 2001:db8::/64", [], False),
-    (b"2001:db8::/64 # 2018-4-1 x", [], False), (b"2001:db8::/40", [], False)])
-def test_forgive_takes_out_the_network_written_for_an_ipv6_host(host, line, more, taken):
-    network = (line or b"2001:db8::/64").split()[0]
-    stays = b"192.0.2.2\n2001:db8:ff00::/64 # 2018-04-01 sshd: unknown user\n"
-    host.write("bruteforce", line + b"\n" * bool(line) + stays)
-    host.pf_holds(network.lower(), b"192.0.2.2")
-    code, out, err = host.run("--forgive", "2001:db8::7", *more)
-    assert host.read() == stays if taken else host.read() == line + b"\n" + stays
-    assert host.pf() == {b"192.0.2.2"} | ({network.lower()} - {network.lower() if taken else b""})
-    if taken:
-        assert (code, err) == (0, "") and out.count(network) == 1 + bool(line)
-    else:
-        said = "cannot be taken out of the network %s; --forgive %s takes out all of it" % (
-            line.decode(), network.decode())
-        assert (code, out, err.count(said)) == (1, b"", 2) and "nothing of it is there" in err
-        assert host.run("--forgive", network.decode())[0] == 0 and host.read() == stays
-
-
-@pytest.mark.parametrize("options, code", [(["--no-pf"], 0), ([], 1)])
-def test_forgive_without_pf_says_what_another_packet_filter_must_do(host, options, code):
-    host.write("bruteforce", b"192.0.2.1\n")
-    run = host.run("--forgive", "192.0.2.1", *options, PATH="/usr/bin:/bin")
-    assert run.returncode == code and b"\npf was not asked: have your packet filter" in run.stdout
-    assert run.stderr == "logcheck: pfctl: No such file or directory\n" * code
 
 
 # pf's limit.
