@@ -10,10 +10,10 @@ import time
 
 import pytest
 
+from framing import rows
 from host import NOW
 
 DAY = 86400
-DEFAULT, CAREFUL = (), ("-c",)
 REFUSAL = "Syntax error in config file"
 NAME, ITS_ADDRESS = b"host.example", b"203.0.113.250"
 
@@ -34,48 +34,27 @@ def host(empty):
 
 # pf's limit.
 
-LIMITS = [
-    # modes; pf's limit (None: pfctl fails to tell it); entries in the file, those that expire, and
-    # whether pf holds them; new ones, and how many of these are kept; what is said
-    ((DEFAULT, CAREFUL), 25104, 25100, 0, False, 10, 4, "pf can hold 25104 entries: 6 of the new "
-     "ones are left out; set limit table-entries 200000 in pf.conf"),
-    ((DEFAULT,), 41000, 41000, 0, False, 1, 0,
-     "41000 entries: 1 of the new ones are left out; set limit table-entries 200000 in pf.conf"),
-    ((DEFAULT, CAREFUL), 25050, 25100, 0, False, 1, 0,
-     "25101 entries, and pf can hold 25050: nothing written; set limit table-entries 200000 "),
-    # a replacement needs room for what goes and what comes, a reload for all before and after
-    ((CAREFUL,), 25105, 25000, 100, True, 10, 5,
-     "pf can hold 25105 entries: 5 of the new ones are left out; set limit table-entries "),
-    ((DEFAULT,), 25105, 25000, 100, True, 10, 10,
-     "a reload needs room for 50110 entries and pf has 25105: set limit table-entries 200000 "),
-    # most of it expires: the cure has room for what there was
-    ((CAREFUL,), 66005, 26000, 40000, True, 10, 5, "set limit table-entries 300000 in pf.conf"),
-    ((CAREFUL,), 30000, 1, 29999, True, 2, 0, "pf can hold 30000 entries: 2 of the new ones are "),
-    ((DEFAULT, CAREFUL), 50002, 25001, 0, True, 0, 0, ""),
-    # it is not asked for a small table, and not to know it does not hold up the rest of the work
-    ((DEFAULT, CAREFUL), None, 24990, 0, False, 10, 10, ""),
-    ((DEFAULT, CAREFUL), None, 24991, 0, False, 10, 10, REFUSAL)]
-
-
 @pytest.mark.parametrize("mode, limit, old, expire, in_pf, new, kept, said", [
-    (mode,) + row[1:] for row in LIMITS for mode in row[0]])
+    (option, *row[1:]) for _, row in rows("limits.txt", 7)
+    for mode, option in (("default", ()), ("careful", ("-c",))) if row[0] in (mode, "both")])
 def test_limit(host, mode, limit, old, expire, in_pf, new, kept, said):
-    old = [b"10.%d.%d.%d" % (n >> 16, n >> 8 & 255, n & 255) for n in range(old)]
-    gone = [b"10.9.%d.%d" % (n >> 8, n & 255) for n in range(expire)]
-    new = [b"192.0.2.%d" % n for n in range(1, new + 1)]
+    old = [b"10.%d.%d.%d" % (n >> 16, n >> 8 & 255, n & 255) for n in range(int(old))]
+    gone = [b"10.9.%d.%d" % (n >> 8, n & 255) for n in range(int(expire))]
+    new = [b"192.0.2.%d" % n for n in range(1, int(new) + 1)]
+    fails, said = "limit" if limit == "unknown" else None, said.strip("-")
     host.write("bruteforce", b"".join(address + b"\n" for address in old).replace(
-        b"\n", b" # 2018-04-08 x\n", bool(expire))
+        b"\n", b" # 2018-04-08 x\n", bool(gone))
                + b"".join(address + b" # 2018-01-01 x\n" for address in gone))
-    if in_pf:
+    if in_pf == "in pf":
         host.pf_holds(*old + gone)
     before = host.pf()
     host.write("authlog", b"".join(map(auth, new)))
-    if limit:
-        host.write("pf/limit", b"%d\n" % limit)
-    options = mode + ("-x", "30") * bool(expire)
-    rehearsed = host.run("-n", *options, PF_FAIL=None if limit else "limit")
+    if not fails:
+        host.write("pf/limit", limit.encode() + b"\n")
+    options, kept = mode + ("-x", "30") * bool(gone), int(kept)
+    rehearsed = host.run("-n", *options, PF_FAIL=fails)
     assert host.pf() == before and said in rehearsed.stderr
-    code, _, err = host.run(*options, PF_FAIL=None if limit else "limit")
+    code, _, err = host.run(*options, PF_FAIL=fails)
     assert rehearsed.stdout == (b"" if "nothing written" in said else host.read())
     assert code == bool(said) and (said in err if said else err == "")
     assert [line.split(b" ")[0] for line in host.read().splitlines()] == old + new[:kept]
