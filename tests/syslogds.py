@@ -33,38 +33,9 @@ AS_MAIL = ("unshare", "--uts", "sh", "-c", 'hostname mail && exec "$@"', "sh")
 OWN_DEV = ("hostname mail && cd {work} && mkdir dev && for name in null zero urandom; do "
            ": > dev/$name && mount --bind /dev/$name dev/$name || exit 1; done && "
            "mount --rbind dev /dev && ")
-RSYSLOG = "exec rsyslogd -n -i {work}/pid -f {work}/conf -M {rsyslog}"
-RSYSLOG_CONF = """module(load="imuxsock" SysSock.Use="off")
-input(type="imuxsock" Socket="/dev/log" useSysTimeStamp="off" %s)
-%s
-*.* {work}/log%s
-"""
-# {name: (package, command, configuration)}; the log is "log" or svlogd's or metalog's "sv/current"
-SYSLOGDS = {
-    "rsyslog": ("rsyslog", RSYSLOG, RSYSLOG_CONF % ("", "", "")),
-    "rsyslog-traditional": ("rsyslog", RSYSLOG, RSYSLOG_CONF % (
-        "", "$RepeatedMsgReduction on", ";RSYSLOG_TraditionalFileFormat")),
-    # what logger(1) sends as RFC 5424
-    "rsyslog-from-rfc5424": ("rsyslog", RSYSLOG, RSYSLOG_CONF % (
-        'useSpecialParser="off" parseHostname="on"', "", "")),
-    "rsyslog-rfc5424": ("rsyslog", RSYSLOG, RSYSLOG_CONF % (
-        "", 'global(parser.permitSlashInProgramName="on")', ";RSYSLOG_SyslogProtocol23Format")),
-    "syslog-ng": ("syslog-ng-core", "exec syslog-ng -F --no-caps -f {work}/conf -R {work}/persist "
-                  "-p {work}/pid -c {work}/control --module-path {ng}", """@version: {version}
-source s {{ unix-dgram("/dev/log"); }};
-destination d {{ file("{work}/log" suppress(5)); }};
-log {{ source(s); destination(d); }};
-"""),
-    "inetutils": ("inetutils-syslogd", "exec syslogd --no-detach --no-klog -P {work}/pid "
-                  "-f {work}/conf", "*.*\t{work}/log\n"),
-    "busybox": ("busybox", "exec busybox syslogd -n -O {work}/log", ""),
-    "busybox-small": ("busybox", "exec busybox syslogd -n -S -O {work}/log", ""),
-    "socklog": ("socklog", "exec socklog unix /dev/log > {work}/log", ""),
-    "socklog-tt": ("runit", "socklog unix /dev/log | svlogd -tt {work}/sv", ""),
-    "socklog-ttt": ("runit", "socklog unix /dev/log | svlogd -ttt {work}/sv", ""),
-    "metalog": ("metalog", "exec metalog -C {work}/conf", "showrepeats = 1\nall :\n"
-                '  facility = "*"\n  logdir = "{work}/sv"\n'),
-}
+# {name: (package, command, lines of the configuration)}
+SYSLOGDS = {heading.split(": ")[0]: (heading.split(": ")[1], command, conf)
+            for heading, (command, *conf) in host.parts("syslogds.txt")}
 ENTRY = b"__REALTIME_TIMESTAMP=%d\n__MONOTONIC_TIMESTAMP=1\n_BOOT_ID=" + b"1" * 32 + (
     b"\n_HOSTNAME=mail\nSYSLOG_IDENTIFIER=%s\nMESSAGE=%s\n\n")
 JOURNAL, FORMS = "systemd-journal-remote", ("short", "short-precise", "short-iso", "short-full")
@@ -113,7 +84,8 @@ def start(name, scratch, environment):
     ng = (glob.glob(root + "/usr/lib/syslog-ng/[0-9]*") or [""])[0]
     values = {"work": work, "ng": ng, "version": os.path.basename(ng),
               "rsyslog": "".join(glob.glob(root + "/usr/lib/*/rsyslog"))}
-    host.Host(work, *[None] * 4).write("conf", conf.format(**values).encode())
+    host.Host(work, *[None] * 4).write("conf", "".join(
+        line.format(**values) + "\n" for line in conf).encode())
     return subprocess.Popen([*ENTER.split(), (OWN_DEV + command).format(**values)], **QUIET,
                             env=environment)
 
