@@ -1,7 +1,7 @@
 """README followed: every command in it, the demo, make install, and life on a host.
 
-A new command in README is fetched from it by commands() and run by a test here; a line that only pf
-or cron can read belongs in EXCERPTS.
+A new command in README is a row in readme.txt, or is fetched from README by commands() and run by a
+test here; a line that only pf or cron can read belongs in EXCERPTS.
 """
 import gzip
 import os
@@ -14,8 +14,9 @@ import time
 
 import pytest
 
-from host import (ATTACK, HERE, LOADED, MAIL, NIGHT, NOW, REFERENCE, SCRIPT, SHOWN, STAMP, STANDINS,
-                  TABLE, TOP, Host, logcheck, pythons)
+from host import (ATTACK, HERE, MAIL, NIGHT, NOW, REFERENCE, SCRIPT, SHOWN, STAMP, STANDINS,
+                  TABLE, TOP, Host, contents, logcheck, parts, pythons)
+from test_transcripts import like, steps
 
 MAKES = [name for name in ("make", "bmake") if shutil.which(name)]
 SHELLS = [name for name in ("sh", "dash", "ksh", "mksh", "bash") if shutil.which(name)]
@@ -30,7 +31,7 @@ EXAMPLES = {re.split(" {3,}", row.strip())[0]
                 re.escape, FILES)), "", README).splitlines()
             if re.match(" {4,12}[^ ]", row) and not row.startswith("      --")}
 EXCERPTS = {line for line in EXAMPLES if re.match(
-    r"block in |set limit |table .*mx1|/root/logcheck\.sh|\*/10 |logcheck(\.py: added| on) ", line)}
+    r"block in |set limit |table .*mx1|\*/10 |logcheck(\.py: added| on) ", line)}
 COMMANDS = set()
 
 
@@ -45,18 +46,14 @@ def commands(*patterns):
 
 
 DEMO, TEST, INSTALL = [line.split()[1] for line in commands("make demo", "make test", "make inst")]
-PF_TABLE, DEFAULT = commands("^table <bruteforce>", "^/root/logcheck.py$")
-STEPS = commands("192.0.2.0/24", "touch /etc/bruteforce$", "pfctl -f", "-T show$", "-cnv -w",
-                 "-cv .* 90$")
-BEFORE = commands("^cp .*before$", "awk")
-STEP_1, STEP_2, STEP_3, BACK = commands("-n --no-pf", "-cnv --no-pf", "--days 7", "dated &&")
-LINES = commands("^192.0.2.7 #", "^192.0.2.9$", "^198.51.100.0/24$", "^192.0.2.8 #")
-WHY, ASK, ALLOW, FORGIVE = commands("^grep -wF", "--why", "192.0.2.7 >> /etc/bruteforce.allow",
-                                    "^/root/logcheck.py --forgive")
+# what comes of most of them is in readme.txt
+PLAYED = list(parts("readme.txt"))
+COMMANDS.update(EXAMPLES.intersection(
+    re.sub(r"^(\$|etc/[\w.]+\|) ", "", row) for _, rows in PLAYED for row in rows))
+DEFAULT, NIGHTLY = commands("^/root/logcheck.py$", "-cv .* 90$")
 OF_OLD, FORGIVE_THEM = commands("^grep ' #", "xargs")
-OTHER_NAMES = commands("-c -a", "-m .*mx1", "-c --no-pf -m /var")
 BOOT, CRON, JOURNAL, UNBLOCK = commands("^@reboot", "^30 1 ", "^journalctl", "--no-pf --forgive")
-MX1, SEND, KEY = commands("touch .*mx1$", "ssh -T", "^restrict,command=")
+KEY, = commands("^restrict,command=")
 
 
 def call(words, cwd=TOP, env=None):
@@ -129,7 +126,7 @@ class Site(Host):
     """
 
     PLACES = {"ETCFILE": "etc/bruteforce", "MAILLOG": "var/log/maillog",
-              "AUTHLOG": "var/log/authlog"}
+              "AUTHLOG": "var/log/authlog", "PF_CONF": "etc/pf.conf"}
 
     def __init__(self, folder):
         # somewhere it is afternoon, but not a month's first day, after which the default mode is
@@ -141,10 +138,12 @@ class Site(Host):
         for name in ("root", "etc", "var/log/mx1", "var/log/mx2", "bin"):
             os.makedirs(self.path(name))
         for place in self.PLACES.values():
-            self.log(place, NIGHT[os.path.basename(place)])
+            self.log(place, NIGHT.get(os.path.basename(place), b""))
         self.write("etc/bruteforce.allow", b"")
+        self.write("bin/ssh", b"#!/bin/sh\n%s\n" % self.moved(KEY.split('"')[1]).encode(), 0o755)
         os.symlink(os.path.realpath(sys.executable), self.path("bin/python3"))
         self.env["PATH"] = ":".join((self.path("bin"), STANDINS, os.environ["PATH"]))
+        self.write("root/logcheck.sh", self.moved(contents(REFERENCE).decode()).encode(), 0o755)
         shutil.copy(SCRIPT, self.path("root"))
         self.edit()
 
@@ -163,7 +162,7 @@ class Site(Host):
         text = self.read("root/logcheck.py").decode()
         for name, place in self.PLACES.items():
             text = re.sub('(?m)^%s = "[^"]*"' % name, '%s = "%s"' % (name, self.path(place)), text)
-        assert text.count(self.folder) == 3
+        assert text.count(self.folder) == 4
         self.write("root/logcheck.py", text.encode())
 
     def moved(self, line):
@@ -172,7 +171,7 @@ class Site(Host):
 
     def shell(self, line):
         """Run a line of README. Returns (exit code, out, err)."""
-        return call(["sh", "-c", self.moved(line)], env=self.environment())
+        return call(["sh", "-c", self.moved(line)], self.folder, self.environment())
 
     def silent(self, *lines):
         for line in lines:
@@ -195,63 +194,19 @@ def site(tmp_path):
     return Site(tmp_path)
 
 
-def test_install_steps(site):
-    """From nothing to the first night, by INSTALL's commands in their order."""
-    site.keep_tables()
-    site.write("etc/pf.conf", site.moved(PF_TABLE).encode() + b"\n")
-    for name in ("etc/bruteforce", "etc/bruteforce.allow", "pf/bruteforce"):
-        os.remove(site.path(name))
-    site.log("var/log/authlog", ATTACK % b"192.0.2.1" + ATTACK % b"203.0.113.9")
-    site.silent(*STEPS[:4])
-    day = site.clock("%Y-%m-%d")
-    table = ("203.0.113.1 # %s postfix: unknown client, no login, no delivery\n"
-             "203.0.113.9 # %s sshd: root failed\n" % (day, day))
-    code, out, err = site.shell(STEPS[4])
-    assert (code, out) == (0, table) and ": 2 added, " in err and "dry run" in err
-    assert site.table() == ""
-    code, out, err = site.shell(STEPS[5])
-    assert (code, out) == (0, "") and err.startswith("logcheck on ") and "; pf has it\n" in err
-    assert site.table() == table
-    assert site.shell(STEPS[3])[1].split() == ["203.0.113.1", "203.0.113.9"]
-
-
-def differences(site, line):
-    """Run a line that ends in diff and changes nothing. Returns the rows that differ, and err."""
-    before = site.table()
-    code, out, err = site.shell(line)
-    rows = [row for row in out.splitlines() if row[0] in "<>"]
-    assert code == bool(rows) and site.table() == before
-    return rows, err
-
-
-def test_moving_over_steps_1_and_2(site):
-    """They agree with the old script, and show an address that only one of them bans."""
-    site.env.update((name, site.path(place)) for name, place in site.PLACES.items())
-    site.silent(*BEFORE)
-    assert call(["sh", REFERENCE], env=site.environment()) == (0, "", "")
-    assert site.table() == TABLE.decode()
-    assert differences(site, STEP_1) == ([], "") and differences(site, STEP_2)[0] == []
-    site.write("etc/bruteforce", TABLE.replace(b"192.0.2.1\n", b"192.0.2.0\n"))
-    assert differences(site, STEP_1) == (["< 192.0.2.0", "> 192.0.2.1"], "")
-    user = STAMP + b" mail sshd[1]: Accepted publickey for root from 192.0.2.44 port 22\n"
-    site.log("var/log/authlog", ATTACK % b"192.0.2.1" + ATTACK % b"2001:db8::1" + user)
-    site.silent(*BEFORE + [DEFAULT])
-    rows, report = differences(site, STEP_2)
-    assert rows == ["< 192.0.2.44", "> 2001:db8::/64"] and report.startswith("logcheck on ")
-
-
-def test_moving_over_step_3_and_back(site):
-    for days, address in ((3, b"192.0.2.3"), (6, b"192.0.2.6"), (8, b"192.0.2.8")):
-        site.log("var/log/authlog.%d.gz" % days, ATTACK % address, 24 * days)
-    site.write("etc/bruteforce", b"192.0.2.7 # mine, 2026\n192.0.2.200\n")
-    assert site.shell(STEP_3)[:2] == (0, "")
-    expected = ["192.0.2.1", "192.0.2.3", "192.0.2.6", "192.0.2.7", "192.0.2.200",
-                "198.51.100.1", "203.0.113.1"]
-    assert site.addresses() == expected and site.table().count(" # ") == 7
-    assert site.pf_calls() == site.replaced() + ["-sr"]
-    for line in (BACK, DEFAULT):
-        site.silent(line)
-        assert site.addresses() == expected and site.table().count(" # ") == 1
+@pytest.mark.parametrize("rows", [pytest.param(rows, id=name) for name, rows in PLAYED])
+def test_readme(site, rows):
+    site.keep_tables([b"198.51.100.1"])
+    for written, line, _, *due in steps(rows):
+        for name, text in written.items():
+            name, _, hours = name.partition("@")
+            if name.startswith("var/log/"):
+                site.log(name, text, int(hours or 1))
+            else:
+                site.write(name, site.moved(text.decode()).encode())
+        code, *said = site.shell(line)
+        assert [code, *[like(expected, text.replace(site.folder, "").replace(
+            site.clock("%Y-%m-%d"), "DAY")) for expected, text in zip(due[1:], said)]] == due, line
 
 
 def test_every_ten_minutes(tmp_path):
@@ -279,43 +234,12 @@ def test_every_ten_minutes(tmp_path):
     assert len(tables[0]) == 23 and tables[1] == tables[0] | {b"203.0.113.200"}
 
 
-def test_lines_of_the_table(site):
-    """What README, THE TABLE, says of each kind of line: today, and 91 days after its date."""
-    for now, stays in (("2026-11-25 01:30", [0, 1, 2, 3]), ("2027-02-22 01:30", [0, 1, 2, 3]),
-                       ("2027-02-23 01:30", [1, 2, 3])):
-        newer = "192.0.2.1 # %s x" % now[:10]  # without it, the clock may be wrong
-        site.write("etc/bruteforce", "\n".join(LINES + [newer, ""]).encode())
-        site.silent("/root/logcheck.py --no-pf -c -m /dev/null -a /dev/null -x 90 --now '%s'" % now)
-        assert sorted(site.table().splitlines()) == sorted([newer] + [
-            LINES[n] + (" # %s in the table before" % now[:10]) * (n == 1) for n in stays])
-        assert site.shell(WHY)[1] == (LINES[0] + "\n") * (0 in stays)
-    for line in ("192.0.2.7", "2001:db8::/64 # 2026-11-24 sshd: unknown user"):
-        site.write("etc/bruteforce", b"192.0.2.70\n2001:db8:0:1::/64\n%s\n" % line.encode())
-        assert site.shell(WHY) == (0, line + "\n", "")
-
-
-def test_locked_out(site):
-    site.write("etc/bruteforce", b"192.0.2.7 # 2026-11-24 sshd: unknown user\n192.0.2.200\n")
-    site.log("var/log/authlog", ATTACK % b"192.0.2.7")
-    site.keep_tables([b"192.0.2.7", b"198.51.100.1"])
-    site.write("etc/bruteforce.allow", b"")
-    code, out, err = site.shell(ASK)
-    assert (code, err) == (0, "") and out.startswith("192.0.2.7: banned: sshd: root failed; 1 ")
-    site.silent(ALLOW)
-    code, out, err = site.shell(FORGIVE)
-    assert (code, err) == (0, "") and out.count("192.0.2.7") == 2 and "allow list" in out
-    assert (site.table(), site.pf()) == ("192.0.2.200\n", {b"198.51.100.1"})
-    assert site.shell(FORGIVE)[0] == 1
-    site.silent("/root/logcheck.py -c -w /etc/bruteforce.allow")
-    assert site.addresses() == ["192.0.2.200", "198.51.100.1", "203.0.113.1"]
-
-
 def test_what_the_old_script_had_banned_is_forgiven_by_one_command(site):
     """Whatever xargs splits it into."""
     site.keep_tables([b"192.0.2.1", b"192.0.2.200"])
     site.write("etc/bruteforce", b"192.0.2.1\n198.51.100.7 # mine, in the table before\n"
                + b"".join(b"2001:db8:%x::/64\n" % n for n in range(1500)))
-    site.silent(STEPS[-1].replace("-cv", "-c -m /dev/null -a /dev/null"))
+    site.silent(NIGHTLY.replace("-cv", "-c -m /dev/null -a /dev/null"))
     assert site.shell(OF_OLD)[1].count("\n") == 1501
     code, out, err = site.shell(FORGIVE_THEM.replace("xargs", "xargs -n 333"))
     assert (code, err) == (0, "") and out.count("taken out of ") == 2 * 1501
@@ -326,20 +250,6 @@ def test_what_the_old_script_had_banned_is_forgiven_by_one_command(site):
 
 
 # Other homes
-
-@pytest.mark.parametrize("line", OTHER_NAMES)
-def test_logs_of_other_names(site, line):
-    for name in re.findall("-[am] /([^ ]*)", line):
-        site.log(name, NIGHT["maillog" if "mail" in name else "authlog"])
-    if "mx2" in line:
-        site.log("var/log/mx2/maillog", MAIL % b"203.0.113.2")
-        site.log("var/log/mx2/maillog.0.gz", MAIL % b"203.0.113.3")
-    site.silent(line)
-    pf = "--no-pf" not in line
-    assert site.addresses() == (["192.0.2.1", "192.0.2.200"] + ["198.51.100.1"] * pf + ["203.0.113.1"]
-                                + ["203.0.113.2", "203.0.113.3"] * ("mx2" in line))
-    assert site.pf_calls() == site.replaced() * pf
-
 
 NO_NFT = os.getuid() or not all(map(shutil.which, ("nft", "ip", "unshare", "nsenter", "busybox"))
                                 ) or call(["unshare", "-n", "nft", "list", "tables"])[0]
@@ -393,23 +303,6 @@ def test_systemd_units(site):
                  site.path("bruteforce.timer")]) == (0, "", "")
 
 
-def test_table_of_another_host(site):
-    """What mx1 sends arrives at mx2, which is the same host here; half of it does not, nor nothing,
-    nor what pf refuses.
-    """
-    site.keep_tables()
-    site.write("bin/ssh", b"#!/bin/sh\n%s\n" % site.moved(KEY.split('"')[1]).encode(), 0o755)
-    site.write("etc/bruteforce", b"192.0.2.7 # 2026-11-24 sshd: unknown user\n2001:db8::/64\n")
-    site.silent(MX1)
-    sent = site.table() + "# end\n"
-    for line, good in ((SEND, True), ("head -c 7 /etc/bruteforce | ssh mx2", False),
-                       ("echo 999.1.1.1 > /etc/bruteforce; " + SEND, False),
-                       ("rm /etc/bruteforce; " + SEND, False)):
-        assert (site.shell(line)[0] == 0) == good
-        assert site.read("etc/bruteforce.mx1").decode() == sent
-        assert site.read("pf/bruteforce-mx1") == b"   192.0.2.7\n   2001:db8::/64\n"
-
-
 # make install
 
 @pytest.mark.parametrize("version, program, more, where, system", [
@@ -438,7 +331,7 @@ def test_install(tmp_path, version, program, more, where, system):
     assert ("/etc/daily.local" in out) == (system != "Linux")
     assert re.findall("(?m)^    (.*)$", out) == [
         line.replace(DEFAULT, "/" + where)
-        for line in ((BOOT, CRON) if system == "Linux" else (STEPS[-1], DEFAULT))]
+        for line in ((BOOT, CRON) if system == "Linux" else (NIGHTLY, DEFAULT))]
     (name, (mode, text)), = files(tmp_path / "stage").items()
     assert (name, mode) == (where, 0o100755)
     first, rest = text.split(b"\n", 1)
@@ -479,7 +372,7 @@ def test_in_daily_local(site, by_hand, shell):
                      "PYTHON=" + sys.executable])[0] == 0
         site.edit()
     path = site.path("bin:") * by_hand + "/bin:/usr/bin:/sbin:/usr/sbin:/usr/local/bin:" + STANDINS
-    for line, report in ((DEFAULT, ""), (STEPS[-1], "logcheck on ")):
+    for line, report in ((DEFAULT, ""), (NIGHTLY, "logcheck on ")):
         site.write("etc/daily.local", (site.moved(line) + "\necho end\n").encode())
         code, out, err = call([shutil.which(shell), "-c", "PATH=%s; umask 022; . %s" % (
             path, site.path("etc/daily.local"))], cwd="/",
@@ -487,4 +380,5 @@ def test_in_daily_local(site, by_hand, shell):
         assert (code, out) == (0, "end\n")  # and what follows in daily.local is run
         assert err.startswith(report) if report else err == ""
         assert "\r" not in err and "\x1b" not in err and site.addresses() == TABLE.decode().split()
-    assert site.pf_calls() == [SHOWN, LOADED] + site.replaced() + ["-sr"]
+    assert site.pf_calls() == [
+        SHOWN, "-f " + site.path("etc/pf.conf"), *site.replaced(), "-sr"]

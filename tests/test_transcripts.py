@@ -24,20 +24,31 @@ def cases():
                                    id="%s, %s" % (name, mode))
 
 
-def write(host, rows):
-    """Write the files of a host that rows (list of str) give."""
-    files = {}
-    for name, text in (row.split("| ", 1) for row in rows if re.match(r"[\w./-]+\| ", row)):
+def files(rows):
+    """The files (dict of bytes) that rows (list of str) give."""
+    found = {}
+    for name, text in (row.split("| ", 1) for row in rows if re.match(r"[\w./@-]+\| ", row)):
         times, word, text = re.match(r"(?:(\d+) \* )?(?:([A-Z]+) )?(.*)", text).groups()
         text = raw(SHORT[word].replace("PEER", text) if word else text)
         for number in range(int(times)) if times else [""]:
-            files.setdefault(name, []).append(
-                text.replace(b"@", str(number).encode()) if times or word else text)
-    for name, lines in files.items():
-        if name == "pf":
-            host.pf_holds(*lines)
-        else:
-            host.write(name, b"".join(line + b"\n" for line in lines))
+            found[name] = found.get(name, b"") + (
+                text.replace(b"@", str(number).encode()) if times or word else text) + b"\n"
+    return found
+
+
+def steps(rows):
+    """The runs in the rows (list of str) of a case: (the files to write before (dict of bytes),
+    the run (str), the rows behind it (list), its exit code, what it says on stdout and stderr).
+    """
+    runs = [number for number, row in enumerate(rows) if row[:2].strip() == "$"]
+    before = rows[:runs[0]]
+    for first, end in zip(runs, runs[1:] + [None]):
+        rest = rows[first + 1:end]
+        out, err = ("".join(row[2:] + "\n" for row in rest if row[:2].strip() == mark)
+                    for mark in ">!")
+        code, = [int(row[5:]) for row in rest if row.startswith("exit ")] or [0]
+        yield files(before), rows[first][2:], rest, code, out, err
+        before = rest
 
 
 def like(expected, found):
@@ -49,29 +60,24 @@ def like(expected, found):
 @pytest.mark.parametrize("mode, rows", cases())
 def test_transcript(empty, mode, rows):
     empty.keep_tables()
-    runs = [number for number, row in enumerate(rows) if row[:2].strip() == "$"]
-    write(empty, rows[:runs[0]])
-    for first, end in zip(runs, runs[1:] + [None]):
-        words, rest, table, pf = shlex.split(rows[first][2:]), rows[first + 1:end], *now(empty)
+    for written, run, rest, *due in steps(rows):
+        for name, text in written.items():
+            if name == "pf":
+                empty.pf_holds(*text.splitlines())
+            else:
+                empty.write(name, text)
+        words, table, pf = shlex.split(run), empty.read(), empty.pf()
         env = [word for word in words if re.match("[A-Z_]+=", word)]
         code, out, err = empty.run(*OPTIONS[mode], *words[len(env):],
                                    **dict(word.split("=", 1) for word in env))
-        due = {mark: "".join(row[2:] + "\n" for row in rest if row[:2].strip() == mark)
-               for mark in (">", "!", "=")}
+        if any(row.startswith("= ") for row in rest):
+            table = b"".join(raw(row[2:]) + b"\n" for row in rest if row.startswith("= ")
+                             if row != "= nothing")
         for row in rest:
-            if row.startswith("= "):
-                table = raw(due["="]) if row != "= nothing" else b""
-            elif row.startswith("pf "):
+            if row.startswith("pf "):
                 pf = set(row[3:].encode().split()) if row != "pf has it" else {
                     line.split(b"#")[0].strip() for line in table.split(b"\n")} - {b""}
-        exits = [int(row[5:]) for row in rest if row.startswith("exit ")] or [0]
         place, err = empty.folder + "/", re.sub("(?m)^logcheck(?: on .*?:|: )", "", err)
-        assert [code, like(due[">"], out.decode("latin-1").replace(place, "")),
-                like(due["!"], err.replace(place, "")), *now(empty)] == exits + [
-                    due[">"], due["!"], table, pf], rows[first]
-        write(empty, rest)
-
-
-def now(host):
-    """The table (bytes) and what pf has (set)."""
-    return host.read(), host.pf()
+        assert [code, like(due[1], out.decode("latin-1").replace(place, "")),
+                like(due[2], err.replace(place, "")), empty.read(), empty.pf()] == [
+                    *due, table, pf], "$ " + run
