@@ -14,14 +14,14 @@ import lzma
 import os
 import pty
 import re
+import shlex
 import shutil
-import sys
 import threading
 import time
-import types
 
 import pytest
 
+from framing import rows
 from host import (ATTACK, HERE, LOADED, MAIL, SCRIPT, SHOWN, STAMP, STANDINS, TABLE, logcheck,
                   parts, pythons, raw, repeated)
 
@@ -110,13 +110,6 @@ def test_log_whose_lines_are_cut_is_said(host, size, stamp, said):
 
 
 # Logs
-
-def test_log_that_cannot_be_read(host):
-    missing = host.path("missing")
-    assert host.run("-m", missing) == (
-        1, b"", "logcheck: %s: No such file or directory\n" % missing)
-    assert host.read() == TABLE.replace(b"203.0.113.1\n", b"") and host.pf_calls() == RELOADED
-
 
 @pytest.mark.parametrize("suffix, opener", [(".gz", gzip.open), (".bz2", bz2.open),
                                             (".xz", lzma.open)])
@@ -211,32 +204,14 @@ def test_many_unloadable_entries_are_few_lines(host, count):
 
 # Wrong usage
 
-WRONG = [  # what is said names the last word
-    "--frobnicate", "stray", "--care", "-x", "--days 0", "--days one", "--days", "--days 1e3",
-    "--days " + "9" * 20, "--days 999999999", "--now yesterday", "--now 2018-02-30",
-    "--now " + "9" * 20, "-m", "-c -k 0", "-c --mask6 31", "-c --mask6 129", "--expire 0",
-    "--expire", "-x 1.5", "--forgive nobody", "--forgive"]
-OTHER_WORD = {"--days -1": "--days", "--now=": "--now", "--now -5": "--now", "-m=": "-m",
-              "-e=": "-e", "-k 5": "-c", "--mask6 64": "-c", "--forgive=": "--forgive", "-cq": "q"}
-NO_ADDRESS = ["", " ", "a b", " a", "a ", "a\tb", "a\nb", "a\n", "\n", "a\nBcc: b", "a\r\nBcc: b",
-              "-bi", "-", "--", "a\x01", "\u0161@example.org", "a,b", "|cat", "<a>"]
-
-
 @pytest.mark.parametrize("options, word", [
-    (words.split(), words.split()[-1]) for words in WRONG] + [
-    (words.split(), word) for words, word in OTHER_WORD.items()] + [
-    (["--mail=" + address], "") for address in NO_ADDRESS] + [(["-e", ""], "not a file name")])
+    (shlex.split(row[0].encode().decode("unicode_escape")), (row[0].split() + row[1:])[-1])
+    for _, row in rows("usage.txt")])
 def test_wrong_usage(host, options, word):
     code, out, err = host.run(*options)
     assert (code, out) == (2, b"") and is_untouched(host)
     assert err.startswith("logcheck: usage: ") and err.count("\n") == 1 and word in err
     assert not re.search(r"[^\n -~]", err) and (word != "stray" or "option" not in err)
-
-
-@pytest.mark.parametrize("options", ["-d 1", "-c -d 99999", "-x 1", "-x 99999", "-c -k 1",
-                                     "-c -k 99999", "-c --mask6 32", "-c --mask6 128"])
-def test_lowest_and_highest(empty, options):
-    assert empty.run("-n", *options.split()) == (0, b"", "")
 
 
 # --allow
@@ -371,42 +346,12 @@ def test_programs_that_cron_has_not_on_its_path(host, mode, path):
 
 # -v
 
-@pytest.fixture
-def small(host):
-    """A small night with something of everything. In careful mode, who logged in as often as he
-    failed is let off, and who failed less often than -k is near.
-    """
-    other, early, old = STAMP + b" mail cron[1]: nothing\n", b"Apr  8 02:00:00", b"Apr  8 01:00:00"
-    host.write("maillog", (MAIL % b"203.0.113.7").replace(STAMP, old) + MAIL % b"203.0.113.1"
-               + other)
-    host.write("authlog", (ATTACK % b"192.0.2.3").replace(STAMP, old) + repeated(ATTACK % b"192.0.2.1", 2)
-               + ATTACK.replace(b"root", b"bob") % b"192.0.2.2"
-               + b"Apr  8 13:00:00 mail sshd[2]: Invalid user \x1b[2Jinvalid\0 from 192.0.2.9 port "
-               b"22\n" + b"".join(repeated((ATTACK % address).replace(b"Failed", verb), times)
-                                  for address, times in ((b"192.0.2.11", 1), (b"192.0.2.13", 2))
-                                  for verb in (b"Failed", b"Accepted"))
-               + ATTACK.replace(b"root", b"bob") % b"192.0.2.12")
-    host.write("maillog.0.gz", gzip.compress((MAIL % b"203.0.113.8").replace(STAMP, old)
-                                             + (MAIL % b"203.0.113.2").replace(STAMP, early)))
-    host.write("authlog.0", (ATTACK % b"192.0.2.1").replace(STAMP, early))
-    host.write("bruteforce", b"192.0.2.0/28\n\n192.0.2.200\n999.1.1.1\n")
-    host.write("pf-table", b"   198.51.100.1\n   192.0.2.2\n")
-    host.write("allow", b"192.0.2.2\n")
-    return host
-
-
 def report(host, *options, **how):
     """What a run says whose files are named without a folder."""
     done = host.run("-m", "maillog", "-a", "authlog", "-e", "bruteforce", "-w", "allow", *options,
                     **how)
     assert done.returncode == 0
     return done.stderr.replace("logcheck on %s:" % os.uname().nodename, "logcheck on HOST:")
-
-
-def test_report_in_full(small, mode):
-    rows = dict(parts("reports.txt"))["careful" if mode else "default"]
-    assert report(small, "-v", *mode) == "".join(row[1:] + "\n" for row in rows)
-    assert (b"192.0.2.11\n" in small.read()) == (not mode) and b"192.0.2.9\n" in small.read()
 
 
 def test_report_of_a_table_that_cannot_be_read(host, mode):
@@ -453,50 +398,14 @@ def test_report_tells_that_no_rule_names_the_table(host, mode, table, more):
     assert "pfctl: -sr: " in host.run("-v", *mode, PF_FAIL="rules").stderr
 
 
-def test_report_is_the_same_twice(small, mode):
-    small.write("authlog", b"".join(ATTACK % b"192.0.%d.%d" % (n % 3, n % 251)
+def test_report_is_the_same_twice(host, mode):
+    host.write("allow", b"192.0.2.2\n")
+    host.write("pf-table", b"   192.0.2.2\n")
+    host.write("authlog", b"".join(ATTACK % b"192.0.%d.%d" % (n % 3, n % 251)
                                     for n in range(2000, 0, -7)))
-    small.write("bruteforce", b"".join(b"%d.1.1.1\n" % n for n in range(250, 400)))
-    reports = {report(small, "-nv", *mode, process=True, PYTHONHASHSEED=seed) for seed in "012"}
+    host.write("bruteforce", b"".join(b"%d.1.1.1\n" % n for n in range(250, 400)))
+    reports = {report(host, "-nv", *mode, process=True, PYTHONHASHSEED=seed) for seed in "012"}
     assert len(reports) == 1 and reports.pop().count("could not load it") == 49 + 20 * 2
-
-
-# --syslog
-
-def syslog_of(host, *options):
-    """What a run tells the system's log (list of str), all as daemon.notice."""
-    log = types.SimpleNamespace(LOG_DAEMON="daemon", LOG_NOTICE="notice")
-    log.openlog = lambda *how: setattr(log, "how", how)
-
-    def put(*what):
-        assert log.how == ("logcheck.py", 0, "daemon") and what[0] == "notice"
-        with open(host.path("syslog"), "a") as file:
-            print(what[1], file=file)
-    log.syslog = put
-    host.write("syslog", b"")
-    assert host.run(*options, prepare=lambda: sys.modules.update(syslog=log))[0] == 0
-    return host.read("syslog").decode().splitlines()
-
-
-def test_syslog_has_a_line_for_each_address(small, mode):
-    small.write("bruteforce", b"192.0.2.11 # 2018-04-08 x\n"
-                b"192.0.2.77 # 2018-01-01 sshd: unknown user\n")
-    options = ("--syslog", "-x", "30", "-w", "allow") + mode
-    assert syslog_of(small, "-n", *options) == syslog_of(small, "-n", *mode) == []
-    told = syslog_of(small, *options)
-    assert "2J" not in str(told)  # which was typed
-    assert {line.split(": ")[0][6:].encode() for line in told if line.startswith("added ")} == {
-        line.split(b" ")[0] for line in small.read().splitlines()} - {b"192.0.2.11"}
-    assert [line for line in told if ".2.1:" in line or "198" in line or line[0] != "a"] == [
-        "added 192.0.2.1: " + ("sshd: root failed, 3 attempts" if mode else
-                               'matches "root", 2 lines'),
-        "added 198.51.100.1: pf's own table", "expired 192.0.2.77: 2018-01-01 sshd: unknown user"
-    ] + ["let off 192.0.2.11: 1 attempts, 1 logins, 0 deliveries",
-         "let off 192.0.2.13: 2 attempts, 2 logins, 0 deliveries"] * bool(mode)
-    assert syslog_of(small, "--syslog", "--forgive", "198.51.100.1", "--forgive", "192.0.2.8/31"
-                     ) == ["forgiven 192.0.2.9: 2018-04-09 " + (
-                         "sshd: unknown user" if mode else "authlog"),
-                           "forgiven 198.51.100.1: 2018-04-09 pf's own table"]
 
 
 # A terminal

@@ -1,9 +1,7 @@
-"""The table's life: what pf takes and what it has no room for. pf keeps tables here. Entries that
-expire and forgiveness are in transcripts.txt.
+"""The table's life: what pf has no room for; the rest is in transcripts.txt. pf keeps tables here.
 
 The last test does random things and compares what comes of them with a plain model of the rules.
 """
-import os
 import random
 import re
 import time
@@ -14,7 +12,6 @@ from framing import rows
 from host import NOW
 
 DAY = 86400
-REFUSAL = "Syntax error in config file"
 NAME, ITS_ADDRESS = b"host.example", b"203.0.113.250"
 
 
@@ -61,49 +58,6 @@ def test_limit(host, mode, limit, old, expire, in_pf, new, kept, said):
     refused = "reload" in said or "nothing written" in said
     assert host.pf() == (before if refused else set(old + new[:kept]))
     assert ("Cannot allocate memory" in err) == ("reload" in said)
-
-
-# What pf takes, and what the first line of the report says of it.
-
-@pytest.mark.parametrize("case, took, said", [
-    ("good", "pf has it", ""), ("dry", "dry run, nothing written", ""),
-    ("no-pf", "pf was not asked", ""), ("show", "pf has it", REFUSAL),
-    ("unwritable", "NOT written", "bruteforce.logcheck is in the way: Is a directory"),
-    ("refuses", "pf did NOT take it: ", REFUSAL),
-    ("limit", "pf did NOT take it: ", "Cannot allocate memory"),
-    ("name", "pf did NOT take it: ", "address found for host.example")])
-def test_first_line(host, mode, case, took, said):
-    """Careful mode has pf replace its table before it writes the file, and loads no ruleset; the
-    default mode has it load the ruleset afterwards.
-    """
-    before = (b"host.example\n192.0.2.3 # 2018-04-09 in the table before\n"
-              b"192.0.2.4 # 2017-01-01 old\n")
-    host.write("bruteforce", before)
-    host.write("authlog", auth(b"192.0.2.1"))
-    if mode:
-        host.write("pf.conf", b"half-edited {\n")
-    if case == "unwritable":
-        os.mkdir(host.path("bruteforce.logcheck"))
-    elif case == "limit":
-        host.write("pf/limit", b"1\n")
-    elif case == "name":
-        os.remove(host.path("pf/hosts"))
-    options = {"dry": ["-n"], "no-pf": ["--no-pf"]}.get(case, [])
-    fails = {"refuses": "replace" if mode else "load", "show": "show"}.get(case)
-    code, _, err = host.run("-v", "-x", "90", "--mail", "root", *mode, *options, PF_FAIL=fails)
-    assert code == bool(said) and said in err
-    made = case != "unwritable" and not (mode and "NOT take" in took)
-    counts = "%d added, %d expired, 0 let off, 3 in the table; " % (made, made)
-    assert re.search("(?m)^logcheck on .*: %s%s" % (counts, took), err)
-    assert bool(re.search("(?m)^192.0.2.4 # 2017-01-01 old +expired$", err)) == made
-    written = made and case != "dry"
-    assert host.read() == (b"host.example\n192.0.2.1 # 2018-04-09 %s\n192.0.2.3 # 2018-04-09 in "
-                           b"the table before\n" % (b"sshd: root failed" if mode else b"authlog")
-                           if written else before)
-    taken = {b"192.0.2.1", b"192.0.2.3", ITS_ADDRESS}
-    assert host.pf() == (taken if took == "pf has it" else set())
-    assert ("bruteforce.logcheck" in host.names()) == (case == "unwritable")
-    assert [b": FAILED, 1 added" in text for _, text in host.letters()] == [bool(said)] * written
 
 
 # Random things against a model.

@@ -1,8 +1,14 @@
 """What an admin types and what comes of it, in each mode: the cases of transcripts.txt, whose head
 says how they are written. A new case there is tested without a change to any code.
 """
+import email
+import gzip
+import os
 import re
 import shlex
+import shutil
+import sys
+import types
 
 import pytest
 
@@ -57,19 +63,38 @@ def like(expected, found):
     return expected if re.fullmatch(pattern, found, re.DOTALL) else found
 
 
+def keep_syslog(host):
+    """In a forked run: write what is told to the system's log, as daemon.notice, to a file."""
+    log = types.SimpleNamespace(LOG_DAEMON="daemon", LOG_NOTICE="notice")
+    log.openlog = lambda *how: setattr(log, "how", how)
+
+    def put(*what):
+        assert log.how == ("logcheck.py", 0, "daemon") and what[0] == "notice"
+        with open(host.path("syslog"), "a") as file:
+            print(what[1], file=file)
+    sys.modules["syslog"], log.syslog = log, put
+
+
 @pytest.mark.parametrize("mode, rows", cases())
 def test_transcript(empty, mode, rows):
     empty.keep_tables()
     for written, run, rest, *due in steps(rows):
-        for name, text in written.items():
+        for name, text in dict(written, syslog=b"").items():
             if name == "pf":
                 empty.pf_holds(*text.splitlines())
             else:
-                empty.write(name, text)
+                os.makedirs(os.path.dirname(empty.path(name)), exist_ok=True)
+                empty.write(name, gzip.compress(text) if name.endswith(".gz") else text)
         words, table, pf = shlex.split(run), empty.read(), empty.pf()
         env = [word for word in words if re.match("[A-Z_]+=", word)]
-        code, out, err = empty.run(*OPTIONS[mode], *words[len(env):],
-                                   **dict(word.split("=", 1) for word in env))
+        code, out, err = empty.run(
+            *OPTIONS[mode], *words[len(env):], prepare=lambda: keep_syslog(empty),
+            **dict(word.split("=", 1) for word in env))
+        told = ["~ " + row for row in empty.read("syslog").decode().splitlines()] + [
+            "letter " + email.message_from_bytes(letter)["Subject"].replace(
+                os.uname().nodename, "HOST") for _, letter in empty.letters()]
+        shutil.rmtree(empty.path("letters"), ignore_errors=True)
+        assert told == [row for row in rest if re.match("~|letter", row)]
         if any(row.startswith("= ") for row in rest):
             table = b"".join(raw(row[2:]) + b"\n" for row in rest if row.startswith("= ")
                              if row != "= nothing")
