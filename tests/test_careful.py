@@ -319,24 +319,6 @@ def test_folder_that_cannot_be_listed(host):
         1, b"192.0.2.7\n", "logcheck: %s: Not a directory\n" % host.folder)
 
 
-@pytest.mark.parametrize("first, rotated, said", [
-    (b"Apr  7 23:30:01", None, True), (b"2018-04-08T01:00:01+01:00", None, True),
-    (b"Apr  7 23:29:59", None, False), (b"Apr  7 12:00:00", None, False),
-    (b"Dec 31 12:00:00", None, False), (b"Apr  8 12:00:00", ".0.gz", False),
-    (b"Apr  8 12:00:00", ".1.zst", False), (b"", None, False)])
-def test_report_says_that_hours_are_not_there(host, first, rotated, said):
-    """Where the log begins later than the range, and none that was rotated is found."""
-    host.write("authlog", first and first + INVALID[len(STAMP):] % b"192.0.2.7"
-               + INVALID % b"192.0.2.8")
-    if rotated:  # before the range: nothing was logged in between
-        host.write("authlog" + rotated, b"")
-        os.utime(host.path("authlog" + rotated), (NOW - 99 * 3600,) * 2)
-    err = host.run("-cnv", "--no-pf").stderr
-    assert ("no rotated log found: the hours before are not there\n" in err) == said
-    stamps = "\n    %s to Apr  8 12:00:00" % first.decode() if first else "\n"
-    assert re.search("authlog +[0-9]+ +[0-9]+ +[0-9]+" + re.escape(stamps), err)
-
-
 @pytest.mark.parametrize("minutes, last, said", [
     (540, STAMP, True), (-300, STAMP, True), (32, STAMP, True), (28, STAMP, True),
     (345, STAMP, True), (841, STAMP, True), (540, b"2018-04-08T12:00:00", True),

@@ -51,7 +51,6 @@ PLAYED = list(parts("readme.txt"))
 COMMANDS.update(EXAMPLES.intersection(
     re.sub(r"^(\$|etc/[\w.]+\|) ", "", row) for _, rows in PLAYED for row in rows))
 DEFAULT, NIGHTLY = commands("^/root/logcheck.py$", "-cv .* 90$")
-OF_OLD, FORGIVE_THEM = commands("^grep ' #", "xargs")
 BOOT, CRON, JOURNAL, UNBLOCK = commands("^@reboot", "^30 1 ", "^journalctl", "--no-pf --forgive")
 KEY, = commands("^restrict,command=")
 
@@ -232,21 +231,6 @@ def test_every_ten_minutes(tmp_path):
         assert host.run(*options, prepare=earlier) == (0, b"", "")
         tables.append({line.split(b" ")[0] for line in host.read().splitlines()})
     assert len(tables[0]) == 23 and tables[1] == tables[0] | {b"203.0.113.200"}
-
-
-def test_what_the_old_script_had_banned_is_forgiven_by_one_command(site):
-    """Whatever xargs splits it into."""
-    site.keep_tables([b"192.0.2.1", b"192.0.2.200"])
-    site.write("etc/bruteforce", b"192.0.2.1\n198.51.100.7 # mine, in the table before\n"
-               + b"".join(b"2001:db8:%x::/64\n" % n for n in range(1500)))
-    site.silent(NIGHTLY.replace("-cv", "-c -m /dev/null -a /dev/null"))
-    assert site.shell(OF_OLD)[1].count("\n") == 1501
-    code, out, err = site.shell(FORGIVE_THEM.replace("xargs", "xargs -n 333"))
-    assert (code, err) == (0, "") and out.count("taken out of ") == 2 * 1501
-    before = site.table()
-    assert site.addresses() == ["192.0.2.200", "198.51.100.7"]
-    assert site.pf() == {b"192.0.2.200", b"198.51.100.7"}
-    assert site.shell(FORGIVE_THEM) == (0, "", "") and site.table() == before  # nobody is left
 
 
 # Other homes

@@ -129,14 +129,6 @@ def test_packed_logs(host, suffix, opener, mode):
             assert suffix != ".gz" or (b"192.0.2.7\n" in out) == (damaged[:8] == whole[:8])
 
 
-def test_several_logs_standard_input_and_days(host):
-    host.write("second", ATTACK % b"192.0.2.2" + (ATTACK % b"192.0.2.5").replace(b"  8", b"  3"))
-    for days, more in (("5", b""), ("6", b"192.0.2.5\n")):
-        host.run("-a", host.path("second"), "-a", "-", "-m", "/dev/null", "--days", days,
-                 stdin=ATTACK % b"192.0.2.3")
-        assert host.read() == b"192.0.2.2\n192.0.2.3\n" + more + b"192.0.2.200\n198.51.100.1\n"
-
-
 def test_standard_input_that_does_not_block(host, mode):
     source, sink = os.pipe()
     os.set_blocking(source, False)

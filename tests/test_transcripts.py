@@ -80,15 +80,19 @@ def test_transcript(empty, mode, rows):
     empty.keep_tables()
     for written, run, rest, *due in steps(rows):
         for name, text in dict(written, syslog=b"").items():
+            name, _, hours = name.partition("@")
             if name == "pf":
                 empty.pf_holds(*text.splitlines())
             else:
                 os.makedirs(os.path.dirname(empty.path(name)), exist_ok=True)
                 empty.write(name, gzip.compress(text) if name.endswith(".gz") else text)
+            if hours:
+                os.utime(empty.path(name), (empty.now - int(hours) * 3600,) * 2)
         words, table, pf = shlex.split(run), empty.read(), empty.pf()
         env = [word for word in words if re.match("[A-Z_]+=", word)]
+        stdin = empty.read(words[-1]) if words[-2:-1] == ["<"] else b""
         code, out, err = empty.run(
-            *OPTIONS[mode], *words[len(env):], prepare=lambda: keep_syslog(empty),
+            *OPTIONS[mode], *words[len(env):-2 if stdin else None], stdin=stdin, prepare=lambda: keep_syslog(empty),
             **dict(word.split("=", 1) for word in env))
         told = ["~ " + row for row in empty.read("syslog").decode().splitlines()] + [
             "letter " + email.message_from_bytes(letter)["Subject"].replace(
