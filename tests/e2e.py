@@ -416,19 +416,9 @@ def nightly(options):
     return contents("/var/log/daily.out"), contents(PF_LOG).decode().splitlines()
 
 
-def section(report, title):
-    """The addresses in a section of a report (bytes), and how many more it says."""
-    for part in report.decode().split("\n\n"):
-        if part.startswith(title):
-            rows = [row.split() for row in part.split("\n")[1:] if row[:1] not in ("", " ")]
-            more = sum(int(row[1]) for row in rows if row[0] == "and")
-            return [row[0] for row in rows if row[0] != "and"], more
-    return [], 0
-
-
 def names_the_new(report, added):
     """Whether a report or letter names 50 of the new ones, and says how many more."""
-    named, more = section(report, "new")
+    named, more = host.section(report, "new")
     return (len(named) == min(50, len(added)) and added >= set(named)
             and more == len(added) - len(named))
 
@@ -453,7 +443,7 @@ def judge(mode, options, whose, expected, pfctl):
     note(calls == ["-t bruteforce -T show", pfctl, "-sr"], "pfctl showed, then: %s" % pfctl)
     note(b"Running daily.local:" in report, "the nightly mail has logcheck.py's report")
     added = set(table) - set(EARLIER_FILE.decode().split())
-    let_off, near = section(report, "let off")[0], section(report, "near misses")[0]
+    let_off, near = host.section(report, "let off")[0], host.section(report, "near misses")[0]
     head = "logcheck on mail: %d added, 0 expired, %d let off, %d in the table; pf has it" % (
         len(added), len(let_off), len(table))
     note(head in report.decode().splitlines(), "the report begins: %s" % head)

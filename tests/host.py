@@ -361,6 +361,16 @@ def without_unloadable(table):
     return b"".join(line + b"\n" for line in table.split(b"\n")[:-1] if loadable(line))
 
 
+def section(report, title):
+    """The addresses in a section of a report (bytes), and how many more it says."""
+    for part in report.decode().split("\n\n"):
+        if part.startswith(title):
+            rows = [row.split() for row in part.split("\n")[1:] if row[:1] not in ("", " ")]
+            more = sum(int(row[1]) for row in rows if row[0] == "and")
+            return [row[0] for row in rows if row[0] != "and"], more
+    return [], 0
+
+
 def first_difference(one, other):
     """The first line in which two tables (bytes) differ, or an empty str."""
     lines = itertools.zip_longest(one.split(b"\n"), other.split(b"\n"))

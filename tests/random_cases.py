@@ -9,7 +9,8 @@ import time
 from host import Host, parts, raw, set_zone
 
 ZONES, MAIL, AUTH, ODD, TABLE = [
-    [raw(entry) for row in rows for entry in row[1:-1].split("|")] for _, rows in parts("random.txt")]
+    [raw(entry) for row in rows for entry in row[1:-1].split("|")]
+    for _, rows in parts("random.txt")]
 
 
 def case(seed, folder):

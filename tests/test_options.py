@@ -23,7 +23,7 @@ import pytest
 
 from framing import rows
 from host import (ATTACK, HERE, LOADED, MAIL, SCRIPT, SHOWN, STAMP, STANDINS, TABLE, logcheck,
-                  parts, pythons, raw, repeated)
+                  parts, pythons, raw)
 
 PYTHONS = pythons()
 RELOADED = [SHOWN, LOADED]
@@ -172,17 +172,6 @@ case $* in *show) [ -e "$D/bruteforce.logcheck" ] && echo 198.51.100.9 >> "$D/br
 """, 0o755)
     assert host.run(*mode, D=host.folder, PATH=host.path("bin") + ":/bin:/usr/bin") == (0, b"", "")
     assert b"198.51.100.9\n" in host.read()
-
-
-def test_dry_run_no_pf_and_names(host):
-    assert (host.run("-n"), host.read()) == ((0, TABLE, ""), OLD)
-    assert host.run("-n", "-e", host.path("missing")) == (0, TABLE.replace(OLD, b""), "")
-    assert host.names() == ["authlog", "bruteforce", "maillog", "pf-table"]
-    assert host.pf_calls() == [SHOWN] * 2
-    assert host.run("--no-pf") == (0, b"", "")
-    assert host.read() == TABLE.replace(b"198.51.100.1\n", b"") and len(host.pf_calls()) == 2
-    host.run("-t", "sshguard", "-f", "/etc/pf.other")
-    assert host.pf_calls()[2:] == ["-t sshguard -T show", "-f /etc/pf.other"]
 
 
 @pytest.mark.parametrize("count", (20, 21, 10000))

@@ -88,16 +88,17 @@ def test_transcript(empty, mode, rows):
                 empty.write(name, gzip.compress(text) if name.endswith(".gz") else text)
             if hours:
                 os.utime(empty.path(name), (empty.now - int(hours) * 3600,) * 2)
-        words, table, pf = shlex.split(run), empty.read(), empty.pf()
+        words, table, pf, names = shlex.split(run), empty.read(), empty.pf(), empty.names()
         env = [word for word in words if re.match("[A-Z_]+=", word)]
         stdin = empty.read(words[-1]) if words[-2:-1] == ["<"] else b""
         code, out, err = empty.run(
-            *OPTIONS[mode], *words[len(env):-2 if stdin else None], stdin=stdin, prepare=lambda: keep_syslog(empty),
-            **dict(word.split("=", 1) for word in env))
+            *OPTIONS[mode], *words[len(env):-2 if stdin else None], stdin=stdin,
+            prepare=lambda: keep_syslog(empty), **dict(word.split("=", 1) for word in env))
         told = ["~ " + row for row in empty.read("syslog").decode().splitlines()] + [
             "letter " + email.message_from_bytes(letter)["Subject"].replace(
                 os.uname().nodename, "HOST") for _, letter in empty.letters()]
         shutil.rmtree(empty.path("letters"), ignore_errors=True)
+        assert empty.names() == names  # no file is left
         assert told == [row for row in rest if re.match("~|letter", row)]
         if any(row.startswith("= ") for row in rest):
             table = b"".join(raw(row[2:]) + b"\n" for row in rest if row.startswith("= ")
