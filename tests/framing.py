@@ -9,7 +9,7 @@ import random
 import re
 import time
 
-from host import HERE, NOW, logcheck
+from host import HERE, NOW, entries, logcheck
 
 PEER, FRAMED = "192.0.2.1", "203.0.113.9"
 LONGEST = "2001:db8:1111:2222:3333:4444:5555:6666"  # as an address can be, to reach a line's cut
@@ -81,13 +81,7 @@ FAKES = [fake.replace("2001:db8::7", PEER) for fake in MESSAGES if len(fake) < 4
 FAKES = [fake.replace(PEER, FRAMED) for fake in FAKES] + [fake for fake in FAKES if PEER in fake]
 PIECES = sorted({piece for fake in FAKES
                  for piece in re.findall(r"[^ :;,=<(\[]*[ :;,=<(\[]|[^ :;,=<(\[]+", fake)})
-PIECES += [text.replace("FRAMED", FRAMED) for text in (
-    " from FRAMED port 22 ssh2", " from FRAMED", "FRAMED", " FRAMED port 22 [preauth]",
-    " FRAMED port 22", "[FRAMED]", "unknown[FRAMED]", "rip=FRAMED, lip=1", ",FRAMED): ",
-    ">, method=PLAIN, rip=FRAMED, lip=1", " rhost=FRAMED  user=x",
-    " from FRAMED port " + "2" * 88, "' from FRAMED port " + "2" * 88)]
-PIECES += ["'", '"', ">", ">, ", "[", "]", "(", ")", "): ", "<", " ", ",", "x", "root", "bob", "\n",
-           "\0" * 20, "\0" * 60, "\\"]
+PIECES += [piece.decode().replace("FRAMED", FRAMED) for piece in entries("typed")]
 
 
 def typed(rng, field):

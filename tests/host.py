@@ -254,6 +254,12 @@ def raw(text):
     return text.encode("latin-1").decode("unicode_escape").encode("latin-1")
 
 
+def entries(name):
+    """The entries (list of bytes) in a part of random.txt."""
+    return [raw(entry) for heading, rows in parts("random.txt") if heading.startswith(name + ":")
+            for row in rows for entry in row[1:-1].split("|")]
+
+
 def open_stdin(stdin):
     """A new descriptor to read stdin (bytes, or an open file) from."""
     if hasattr(stdin, "fileno"):

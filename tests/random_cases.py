@@ -6,11 +6,9 @@ import os
 import random
 import time
 
-from host import Host, parts, raw, set_zone
+from host import Host, entries, set_zone
 
-ZONES, MAIL, AUTH, ODD, TABLE = [
-    [raw(entry) for row in rows for entry in row[1:-1].split("|")]
-    for _, rows in parts("random.txt")]
+ZONES, MAIL, AUTH, ODD, TABLE = map(entries, ("zones", "mail", "auth", "odd", "table"))
 
 
 def case(seed, folder):

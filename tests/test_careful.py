@@ -349,15 +349,6 @@ def test_syslogds(tmp_path, name):
     assert careful(night, "-m", night.path("log"), "-a", "/dev/null") == expected
 
 
-@pytest.mark.parametrize("days, seen", [("1", 1), ("3", 3), ("31", 31), ("366", 40), ("5000", 40)])
-def test_days(host, days, seen):
-    host.write("authlog", b"".join(
-        b"%s mail sshd[1]: Invalid user x from 192.0.2.%d port 22\n" % (
-            time.strftime("%b %e %H:%M:%S", time.gmtime(NOW - 43200 - 86400 * day)).encode(),
-            day + 1) for day in range(40)))
-    assert len(careful(host, "--days", days)) == seen
-
-
 def test_a_log_given_twice_counts_once(host):
     host.write("authlog", repeated(FAILED % b"192.0.2.7", 3))
     host.write("authlog.0", b"")

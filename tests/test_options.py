@@ -301,18 +301,14 @@ def test_hostile_text_is_harmless_in_a_letter(host, mode, text):
     assert mode or text != b".1" * 3000 or "\n " + ".1" * 100 + "  pf could" in body
 
 
-@pytest.mark.parametrize("script, said", [
-    (b"echo queue file write error >&2; exit 75", "queue file write error"),
-    (b"printf '\\033[2J\\a' >&2; exit 75", r"\x1b[2J\x07"),
-    (b"exec 0<&-; exit 3", "exit 3")])  # without reading its letter, which is long
-def test_sendmail_fails(host, script, said):
+def test_sendmail_that_does_not_read_a_long_letter(host):
     os.mkdir(host.path("bin"))
-    host.write("bin/sendmail", b"#!/bin/sh\n" + script, 0o755)
+    host.write("bin/sendmail", b"#!/bin/sh\nexec 0<&-; exit 3", 0o755)
     host.write("bruteforce", OLD + b"".join(b"999.9.%d\n" % number for number in range(3000)))
     code, out, err = host.run("--mail", "postmaster",
                               PATH="%s:%s:/usr/bin:/bin" % (host.path("bin"), STANDINS))
     assert (code, out) == (1, b"")
-    assert err.splitlines()[21:] == ["logcheck: sendmail: -oi postmaster: " + said]
+    assert err.splitlines()[21:] == ["logcheck: sendmail: -oi postmaster: exit 3"]
     assert host.read() == TABLE and host.pf_calls() == RELOADED
 
 

@@ -29,8 +29,6 @@ def host(empty):
     return empty
 
 
-# pf's limit.
-
 @pytest.mark.parametrize("mode, limit, old, expire, in_pf, new, kept, said", [
     (option, *row[1:]) for _, row in rows("limits.txt", 7)
     for mode, option in (("default", ()), ("careful", ("-c",))) if row[0] in (mode, "both")])
