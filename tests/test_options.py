@@ -301,7 +301,7 @@ def test_hostile_text_is_harmless_in_a_letter(host, mode, text):
     assert mode or text != b".1" * 3000 or "\n " + ".1" * 100 + "  pf could" in body
 
 
-def test_sendmail_that_does_not_read_a_long_letter(host):
+def test_sendmail_that_reads_no_letter(host):
     os.mkdir(host.path("bin"))
     host.write("bin/sendmail", b"#!/bin/sh\nexec 0<&-; exit 3", 0o755)
     host.write("bruteforce", OLD + b"".join(b"999.9.%d\n" % number for number in range(3000)))
