@@ -628,7 +628,7 @@ every daemon
 <ANY> = .*
 <WORD> = \S{1,100}
 <TOKEN> = \S*
-<DIGITS> = \d{1,6}
+<DIGITS> = \d{1,10}
 <SERVICE> = [^\s)]{1,30}
 <PAM> = logname=\S* uid=\d+ euid=\d+ tty=\S* ruser=\S* rhost=<IP>\s*
 <CLIENT> = \[<IP>\](?::\d{1,5}|)
@@ -682,10 +682,9 @@ FAIL/ssh/user        user not allowed  Denied connection for {<SURE>root|<WORD>}
 FAIL/ssh/access      user not allowed  pam_access(<SERVICE>): access denied for user `<TRIED>' from
     `<IP>'
 FAIL/ssh/prohibited  prohibited  administratively prohibited connection for <TRIED> from <PEER>
-FAIL/ssh/key         key not for this host  Authentication tried for <USER> with correct key but not
-    from a permitted host (host=<WORD>, ip=<IP>{, required=<WORD>|}).
-FAIL/ssh/key         key not for this host  Authentication tried for <USER> with valid certificate
-    but not from a permitted {host|source address} ({ip=|}<IP>).
+FAIL/ssh/key         key not for this host  Authentication tried for <USER> with {correct key|valid
+    certificate} but not from a permitted {host|source address} ({{host=<WORD>, |}ip=|}<IP>{,
+    required=<WORD>|}).
 FAIL/ssh/end         no identification  {Did not receive identification string from|Could not write
     ident string to} <PEER><PRE>
 FAIL/ssh/root        root refused  ROOT LOGIN REFUSED FROM <PEER>
@@ -703,9 +702,8 @@ SURE/ssh/end         probed  {probed|scanned|Connection} from <PEER> with <ANY>
 SURE/ssh/end         refused by hosts.deny  refused connect from {<WORD> (|}<IP>{)|}
 # 13: cancelled; 14: no more methods
 FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}{13|14}:~ <ANY>
-<CODE> = \d{1,10}
 <NOTBYUSER> = (?! disconnected by user$)
-FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}<CODE>:<NOTBYUSER>~
+FAIL/ssh/disconnect  left before a login  Received disconnect from <PEER>:{ |}<DIGITS>:<NOTBYUSER>~
     <ANY>{ [preauth]|: Auth fail|: Auth cancel}
 SURE/ssh/end         unknown user  {Connection closed by|Connection reset by|Disconnected from}
     invalid user <USER> <PEER> [preauth]
@@ -735,10 +733,9 @@ OURS/ssh/account     our account rules  Access denied for user <USER> by PAM acc
 SURE/ssh/rootmodule     root failed  PAM: <PHRASE> for root from <IP><VIA><PRE>
 FAIL/ssh/module         failed password  PAM: <PHRASE> for <TRIED> from <IP><VIA><PRE>
 <WHOM> = (?:<SURE>user=root|user=.*|)
-FAIL/ssh/unix    failed password  {(pam_unix) |}authentication failure; <PAM><WHOM>
+FAIL/ssh/unix    failed password  {(pam_unix) |more |}authentication failure{s|}; <PAM><WHOM>
 FAIL/ssh/unix    failed password  pam_unix(<SERVICE>): authentication failure;~ <PAM><WHOM>
 FAIL/ssh/other         failed password  pam_<SERVICE>): authentication failure;~ <PAM><WHOM>
-FAIL/ssh/unix    failed password  more authentication failure{s|}; <PAM><WHOM>
 
 postfix
 <IDLE> = (?!.* (?:auth|data|bdat)=[1-9])(?: .*|)
@@ -763,11 +760,9 @@ DOWN/none/SASL       our login service  warning: <HOST>: SASL <MECH> authenticat
 DOWN/smtp/SASL       our login service  warning: <HOST>: SASL <MECH> authentication failed: <NOSASL>
 FAIL/smtp/rate       too many logins  warning: AUTH command rate limit exceeded: <DIGITS> from
     <HOST> for service <WORD>
-PUTOFF/smtp/limit    put off  warning: {Connection rate|Connection concurrency|Message delivery
-    request rate|Recipient address rate|New TLS session rate} limit exceeded: <DIGITS>
-    from <HOST> for service <WORD>
-PUTOFF/smtp/limit    put off  warning: Refusing {STARTTLS|TLS service} request from <HOST> for
-    service <WORD>
+PUTOFF/smtp/limit    put off  warning: {{Connection rate|Connection concurrency|Message delivery
+    request rate|Recipient address rate|New TLS session rate} limit exceeded: <DIGITS>|Refusing
+    {STARTTLS|TLS service} request} from <HOST> for service <WORD>
 # a phone that is set to TLS from the start, or tries all ports
 FAIL/smtp/tls        TLS where none is expected  {warning: non-SMTP command|improper command
     pipelining after CONNECT} from <HOST>: <HELLO>
@@ -782,9 +777,8 @@ SURE/smtp/pipelining  did not wait its turn  improper command pipelining after <
 <BEFOREMAIL> = (?:CONNECT|HELO|EHLO|UNKNOWN|VRFY|HELP)
 # from MAIL on, the errors are refusals, perhaps 4xx of ours, and each has a line of its own
 SURE/smtp/errors     too many errors  too many errors after <BEFOREMAIL> from <HOST>
-<EARLY> = (?:STARTTLS|<BEFOREMAIL>)
-REJECT/port 25/broke  unknown client broke off  {lost connection|timeout} after <EARLY> from
-    unknown<CLIENT>
+REJECT/port 25/broke  unknown client broke off  {lost connection|timeout} after
+    {STARTTLS|<BEFOREMAIL>} from unknown<CLIENT>
 FAIL/smtp/broke      broke off after AUTH  {lost connection|timeout} after AUTH from <HOST>
 PUTOFF/submission/tls  put off  SSL_accept error from <HOST>: <ANY>
 # the client has logged in
@@ -828,9 +822,8 @@ SURE/smtp/screen     failed postscreen's tests  {COMMAND LENGTH LIMIT|COMMAND PI
 
 cleanup
 UNDONE+/smtp/reject  refused after all  milter-reject: END-OF-MESSAGE from <HOST>: {4|5}.<ANY>
-PUTOFF/smtp/reject   put off  milter-reject: END-OF-MESSAGE from <HOST>: 4.<ANY>
-PUTOFF/smtp/reject   put off  milter-reject: END-OF-MESSAGE from <HOST>: 5.5.0 Service unavailable;
-    <ANY>
+PUTOFF/smtp/reject   put off  milter-reject: END-OF-MESSAGE from <HOST>: {4.|5.5.0 Service
+    unavailable; }<ANY>
 NOTHING              a bounce  milter-reject: END-OF-MESSAGE from <HOST>: 5.<BOUNCE>
 REJECT/smtp/reject   rejected message  milter-reject: END-OF-MESSAGE from <HOST>: 5.<ANY>
 # quotes the letter: the peer is the one that client= named for the queue ID
