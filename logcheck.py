@@ -82,7 +82,8 @@ def main(args):
     options = Options(args)
     night = Night()
     try:
-        night.allowed = allow_list(options.allow)
+        if options.allow:
+            night.allowed = reach_of(net for _, _, net in allow_lines(options.allow))
     except OSError as error:
         return night.complain(error.filename or "allow list", error)
     if options.forgive or options.why:
@@ -461,8 +462,8 @@ class Range:
         if hour in self.inner:
             return True
         if hour in self.hours:
-            first, last = self.ends
-            return first <= self.hours[hour] + line[9:15].decode("latin-1") <= last
+            second = self.hours[hour] + line[9:15].decode("latin-1")
+            return self.ends[0] <= second <= self.ends[1]
         stamp = ISO_STAMP.match(line)
         if not stamp:
             return False
@@ -1031,12 +1032,12 @@ class Rule:
     counted: whether it has an <N>; groups: the names of its pattern's groups; simple: whether a
     match names the peer and no more; other: the rule that counts in its place where <SURE> takes
     part in the match, or the client has a name; mild: in place of a SURE of ssh for an account that
-    is there; number: its place in RULES; fullmatch: its pattern's, once that has been tried (to
-    compile all takes 30 ms).
+    is there; number: its place in RULES.
     """
 
     def __init__(self, number, daemon, verdict, why, template):
-        self.number, self.daemon, self.template, self.fullmatch = number, daemon, template, None
+        self.number, self.daemon, self.template = number, daemon, template
+        self.fullmatch = self.first_match
         self.what, self.more, self.door, self.witness = re.match(
             r"(\w+)(\+?)/?([^/]*)/?(.*)", verdict).groups()
         program = "postfix" if daemon in ("submission", "cleanup") else daemon
@@ -1062,10 +1063,10 @@ class Rule:
         vars(twin).update(vars(self), what=what, reason=reason)
         return twin
 
-    def compiled(self):
-        """Compile the pattern. Returns its fullmatch."""
+    def first_match(self, *text):
+        """The pattern's fullmatch, compiled when it is first tried: to compile all takes 30 ms."""
         self.fullmatch = re.compile(self.pattern, re.DOTALL).fullmatch
-        return self.fullmatch
+        return self.fullmatch(*text)
 
 
 def rules():
@@ -1233,7 +1234,6 @@ class Court:
 
     def __init__(self, options, period):
         self.options, self.period = options, period
-        self.keep_lines = options.reported
         self.asked = {canonical(address, options.mask6): {} for address in options.why or ()}
         self.cases, self.lines, self.has_names = {}, {}, False
         self.sessions, self.older_sessions, self.marked, self.own = {}, {}, {}, set()
@@ -1292,7 +1292,7 @@ class Court:
                 break
         else:
             if not (self.unread or re.match(HEADED, text[start:begin])) and any(
-                    (rule.fullmatch or rule.compiled())(text, begin, end)
+                    rule.fullmatch(text, begin, end)
                     for _, fitting in self.rules[hit["begin"]] for rule in fitting):
                 self.unread = text[start:end]
             return False
@@ -1303,7 +1303,7 @@ class Court:
             times, end = times * int(head["times"]), text.rfind(b"]", end - 1, end)
         heard, cases = False, self.cases
         for rule in fitting:
-            match = (rule.fullmatch or rule.compiled())(text, begin, end)
+            match = rule.fullmatch(text, begin, end)
             if not match:
                 continue
             if rule.simple and not self.marked:
@@ -1316,7 +1316,7 @@ class Court:
                 number = match["n"] if rule.counted else head["n"]
                 count = times * min(int(number), BELIEVED) if number else times
                 case = cases.get(logged, ())
-                if self.keep_lines:
+                if self.options.reported:
                     self.keep_line(meant, logged, case, text[start:end])
                 if case.__class__ is tuple:
                     cases[logged] = case = grown(case, meant, count) or dict(case)
@@ -1426,7 +1426,7 @@ class Court:
         night.asked = {peer: (as_tuple(cases.get(peer, ())), lines)
                        for peer, lines in self.asked.items()}
         clients = 0 if self.has_names else sum(
-            is_nameless(as_tuple(case)) for case in cases.values())
+            any(rule.daemon == "postfix" for rule in dict(case)) for case in cases.values())
         if clients >= NAMELESS:
             night.say("Postfix", "none of %d clients has a name (smtpd_peername_lookup = no?): "
                       "leaving convicts nobody" % clients)
@@ -1438,7 +1438,7 @@ class Court:
                 if accused.why:
                     night.let_off.append((peer, accused.attempts, verdict))
         self.join_allotments(cases, night.allowed)
-        if self.keep_lines:
+        if self.options.reported:
             import heapq
             let_off = {row[0] for row in night.let_off}
             night.near = heapq.nlargest(
@@ -1515,44 +1515,35 @@ def against(case):
 
 
 @functools.lru_cache(2048)
-def is_nameless(case):
-    """Whether a case (tuple) is that of a client of Postfix."""
-    return any(rule.daemon == "postfix" for rule, _ in case)
-
-
-@functools.lru_cache(2048)
 def weigh(case, threshold, leaving=True):
     """The Verdict on a case (tuple of (rule, how often)). threshold: --count; leaving: whether
     leaving port 25 convicts a client without a name.
     """
     most, sums = attempts_of(case)
 
-    def total(what, door):
-        return most.get((what, door), 0)
-
     def refused(door):  # in excess of the deliveries; of a client with a name, one in four counts
-        nameless, named = total("REJECT", door), total("NAMED", door)
+        nameless, named = most["REJECT", door], most["NAMED", door]
         return (max(0, nameless - delivered)
                 + max(0, named - max(0, delivered - nameless)) // 4)
 
-    logins, down = sums.get("LOGIN", 0), total("DOWN", "auth")
-    delivered = max(0, sums.get("DELIVERED", 0) - sums.get("UNDONE", 0))
+    logins, down = sums["LOGIN"], most["DOWN", "auth"]
+    delivered = max(0, sums["DELIVERED"] - sums["UNDONE"])
     # our own login service being out of order takes back failed logins, one for one, and a 4xx of
     # ours a leaving
-    out_of_order = max(down, sums.get("DOWN", 0) - down)
-    at_smtp = max(total("FAIL", "smtp"), refused("smtp"))
-    left = total("LEFT", "smtp") - min(PROVOKED, total("PUTOFF", "smtp"))
-    if total("FAIL", "smtp") <= out_of_order:
-        left -= max(down, total("DOWN", "smtp"))
+    out_of_order = max(down, sums["DOWN"] - down)
+    at_smtp = max(most["FAIL", "smtp"], refused("smtp"))
+    left = most["LEFT", "smtp"] - min(PROVOKED, most["PUTOFF", "smtp"])
+    if most["FAIL", "smtp"] <= out_of_order:
+        left -= max(down, most["DOWN", "smtp"])
     # who leaves submission without a login has failed there
-    at_submission = max(total("FAIL", "submission"), refused("submission"), total(
-        "LEFT", "submission") - min(PROVOKED, total("PUTOFF", "submission")))
+    at_submission = max(most["FAIL", "submission"], refused("submission"), most[
+        "LEFT", "submission"] - min(PROVOKED, most["PUTOFF", "submission"]))
     # Dovecot's auth process hears of the attempts at all doors to mail
-    mail = max(0, at_smtp + at_submission + total("FAIL", "login") - out_of_order,
-               total("FAIL", "auth") - down)
-    ssh_failures, ssh_signs = total("FAIL", "ssh"), total("SURE", "ssh")
+    mail = max(0, at_smtp + at_submission + most["FAIL", "login"] - out_of_order,
+               most["FAIL", "auth"] - down)
+    ssh_failures, ssh_signs = most["FAIL", "ssh"], most["SURE", "ssh"]
     # deliveries outweigh SMTP's signs; a login one of them, or three of ssh, which asks three times
-    smtp_signs = max(0, sums.get("SURE", 0) - ssh_signs - delivered)
+    smtp_signs = max(0, sums["SURE"] - ssh_signs - delivered)
     decisive = ()
     if ssh_signs + 3 * smtp_signs > 3 * logins:
         decisive = ("SURE",)
@@ -1563,17 +1554,17 @@ def weigh(case, threshold, leaving=True):
     rule = telling(case, decisive or AGAINST)
     return Verdict(rule.reason if decisive else "", max(ssh_signs, ssh_failures) + max(
         mail, smtp_signs, 0 if delivered or logins else left), logins, delivered,
-                   sums.get("PUTOFF", 0) or out_of_order, rule)
+                   sums["PUTOFF"] or out_of_order, rule)
 
 
 def attempts_of(case):
-    """The attempts that a case (tuple) tells of: {(what, door): how many}, {what: how many}. One is
-    often logged more than once: at each door the highest count of any one witness is taken.
+    """The attempts that a case (tuple) tells of: Counters of (what, door) and of what. One is often
+    logged more than once: at each door the highest count of any one witness is taken.
     """
-    heard, most, sums = {}, {}, {}  # heard: {(what, door): {witness: how often}}
+    most, sums = collections.Counter(), collections.Counter()
+    heard = collections.defaultdict(collections.Counter)  # {(what, door): {witness: how often}}
     for rule, times in case:
-        witnesses = heard.setdefault((rule.what, rule.door), {})
-        witnesses[rule.witness] = witnesses.get(rule.witness, 0) + times
+        heard[rule.what, rule.door][rule.witness] += times
     # a connection that names an unknown user does so once, whatever passwords it tries; attempts as
     # root come on top
     ssh = heard.get(("SURE", "ssh"), {})
@@ -1583,7 +1574,7 @@ def attempts_of(case):
         ssh["user"] += max(ssh.get("root", 0), ssh.get("rootmodule", 0))
     for (what, door), witnesses in heard.items():
         most[what, door] = max(0, *witnesses.values())
-        sums[what] = sums.get(what, 0) + most[what, door]
+        sums[what] += most[what, door]
     return most, sums
 
 
@@ -1591,10 +1582,9 @@ def telling(case, whats):
     """The rule of a case (tuple) that tells its reason: of those that say one of whats, one of the
     kind with the most attempts; of two such kinds, the one that stands first in RULES.
     """
-    kinds = {}
+    kinds = collections.Counter()
     for rule, times in case:
-        kind = rule.reason, rule.witness
-        kinds[kind] = kinds.get(kind, 0) + times
+        kinds[rule.reason, rule.witness] += times
     return max((rule for rule, _ in case if rule.what in whats), default=None,
                key=lambda rule: (kinds[rule.reason, rule.witness], -rule.number))
 
@@ -1987,16 +1977,11 @@ def rename(options, night, fd, temporary, target, about):
 
 # The allow list
 
-def allow_list(paths):
-    """The networks of --allow's files (list of str, or None) as in_order() has them, or None if
-    there is no file. Raises OSError, which names the first line that is neither address nor
-    network: a list read by halves would lock somebody out.
-    """
-    return in_order(net for _, _, net in allow_lines(paths)) if paths else None
-
-
 def allow_lines(paths):
-    """Yield each entry of --allow's files (list of str): (file, number of its line, network)."""
+    """Yield each entry of --allow's files (list of str): (file, number of its line, network).
+    Raises OSError, which names the first line that is neither address nor network: a list read by
+    halves would lock somebody out.
+    """
     for path in paths:
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
@@ -2009,20 +1994,21 @@ def allow_lines(paths):
                     yield path, number, net
 
 
-def in_order(networks):
-    """Networks as network() returns them, for quick comparison: the list of their first addresses,
-    sorted, and, before each, the highest last address so far.
+def reach_of(networks):
+    """What compares quickly with networks as network() returns them: a function that returns the
+    highest last address of those that begin at an address (4 or 6, int) or before it.
     """
-    networks = sorted(networks)
-    lasts = [(0, 0)] + [last for _, last in networks]
-    return [first for first, _ in networks], list(itertools.accumulate(lasts, max))
-
-
-def is_allowed(entry, allowed):
-    """Whether an entry (bytes) of the table holds, or lies in, one of the networks in_order()."""
     import bisect
-    firsts, highest = allowed
-    return any(net and highest[bisect.bisect(firsts, net[1])] >= net[0]
+    networks = sorted(networks)
+    firsts = [first for first, _ in networks]
+    highest = list(itertools.accumulate([(0, 0)] + [last for _, last in networks], max))
+    return lambda address: highest[bisect.bisect(firsts, address)]
+
+
+def is_allowed(entry, reach):
+    """Whether an entry (bytes) of the table holds, or lies in, a network of reach(), by reach_of().
+    """
+    return any(net and reach(net[1]) >= net[0]
                for net in map(network, address_of(entry).split()))
 
 
@@ -2169,19 +2155,19 @@ def forgive(options, night):
     networks that logcheck.py wrote for hosts in them, and say what. Returns the exit code, 1 if
     nothing was there, another entry still holds some of it, or something failed.
     """
-    wanted = in_order(network(os.fsencode(text)) for text in options.forgive)
+    reach = reach_of(network(os.fsencode(text)) for text in options.forgive)
     target = os.path.realpath(options.etcfile)
     temporary, dry, pfs_own = target + ".logcheck", options.dry_run, "pf's table " + options.table
     try:
         with locked(temporary, dry) as new:
             known, (old, about) = pf_table(options, night), old_file(target)
             shown = known or []
-            in_file = forgiven(options, night, options.etcfile, old, wanted)
+            in_file = forgiven(options, night, options.etcfile, old, reach)
             # pf shows no comments: the file's line tells whose an entry of its table is
             lines = {network(address_of(entry)) or entry: entry for entry in old}
             in_pf = list(map(address_of, forgiven(
                 options, night, pfs_own, [lines.get(network(entry), entry) for entry in shown],
-                wanted)))
+                reach)))
             if not in_file and not in_pf:
                 night.complain(options.etcfile, "nothing of it is there")
             if in_file and not dry:
@@ -2210,18 +2196,17 @@ def forgive(options, night):
     return night.status
 
 
-def forgiven(options, night, where, entries, wanted):
-    """Those of a table's entries (list of bytes) that --forgive takes out. wanted: its networks
-    in_order(). Others that hold some of these are reported as in the table named where (str).
+def forgiven(options, night, where, entries, reach):
+    """Those of a table's entries (list of bytes) that --forgive takes out. reach: of its networks,
+    by reach_of(). Others that hold some of these are reported as in the table named where (str).
     """
-    import bisect
-    (firsts, highest), taken = wanted, []
+    taken = []
     for entry in entries:
-        if is_allowed(entry, wanted):
+        if is_allowed(entry, reach):
             word, *more = address_of(entry).split()
             bare = entry.strip() == word and word.endswith(b"/%d" % options.mask6)
             if (not more and b":" in word and (bare or DATED.fullmatch(entry))  # as in dated()
-                    or all(part and highest[bisect.bisect(firsts, part[0])] >= part[1]
+                    or all(part and reach(part[0]) >= part[1]
                            for part in map(network, [word] + more))):
                 taken.append(entry)
             else:
@@ -2246,12 +2231,13 @@ def explain_why(options, night):
         peer = canonical(address, options.mask6)
         case, told = night.asked[peer]
         banned = found.get(peer) or found.get(canonical(address, 48))
-        here = in_order([network(address)])
+        net = network(address)
+        here = reach_of([net])
         held = ["    in %s: %s" % (where, visible(entry)) for where, entries in (
             (options.etcfile, old), ("pf's table " + options.table, shown))
                 for entry in entries if is_allowed(entry, here)]
         allowed = ["allowed by line %d of %s" % (number, path) for path, number, (first, last)
-                   in allow_lines(options.allow or ()) if first <= here[0][0] <= last]
+                   in allow_lines(options.allow or ()) if first <= net[0] <= last]
         lines.append("%s: %s" % (visible(peer or address), allowed[0] if allowed else judged(
             banned, case, options.count)))
         lines += held
