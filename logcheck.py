@@ -106,9 +106,8 @@ def main(args):
 
 
 def attackers(options, night):
-    """The pipeline's first half, from both logs to the addresses in their suspicious lines.
-
-    Returns {address (bytes): Verdict, its why the log's name}. Logs that cannot be read are said.
+    """The pipeline's first half, from both logs to the addresses in their suspicious lines:
+    {address (bytes): Verdict, its why the log's name}. Logs that cannot be read are said.
     """
     start, end = time_range(options.now, options.days)
     night.range = start.decode(), end.decode()
@@ -136,11 +135,9 @@ def attackers(options, night):
 
 
 def time_range(now, days):
-    """`date -r $(expr $(date +%s) - 86400) '+%b %d %H:%M:%S' | sed "s/ 0/  /"`, and for now.
-
-    now: epoch seconds; days: of 86400 seconds. Returns the first and last stamp (bytes), local
-    time. The first " 0" is that of a day up to the 9th, on later days that of an hour up to nine:
-    sed takes it either way.
+    """`date -r $(expr $(date +%s) - 86400) '+%b %d %H:%M:%S' | sed "s/ 0/  /"`, and for now (epoch
+    seconds), so many days before: two stamps (bytes), local time. The first " 0" is that of a day
+    up to the 9th, on later days that of an hour up to nine: sed takes it either way.
     """
     return tuple(
         time.strftime("%b %d %H:%M:%S", time.localtime(second)).replace(" 0", "  ", 1).encode()
@@ -199,9 +196,8 @@ def addresses(lines):
 
 
 def open_log(path):
-    """`cat LOG`: open a log (str; - is standard input), unpacked as its name tells.
-
-    Returns a binary file. Raises OSError; ImportError where Python lacks the format.
+    """`cat LOG`: a log (str; - is standard input) as an open binary file, unpacked as its name
+    tells. Raises OSError; ImportError where Python lacks the format.
     """
     # a FIFO that nobody writes to would hold up a plain open for ever, and standard input that does
     # not block would look empty
@@ -250,10 +246,8 @@ def read_log(options, night, path, stamp, log=None):
 
 def blocks(log):
     """Yield an open log's text in blocks (bytes) of whole lines, each without its last newline.
-    Closes the log. Raises what its unpacker raises.
-
-    NUL bytes at a line's beginning, left there by a power cut, are no part of it. Of a line over
-    LONGEST only so much is looked at.
+    Closes the log. Raises what its unpacker raises. NUL bytes at a line's beginning, left there by
+    a power cut, are no part of it. Of a line over LONGEST only so much is looked at.
     """
     rest = b""
     read = getattr(log, "read1", log.read)  # read() loses what stands before damage
@@ -378,9 +372,7 @@ def merge(options, night, known, found):
 
 
 def sort_key(entry):
-    """What sort(1) orders an entry (bytes) by with -n -t . -k 1,1 -k 2,2 -k 3,3 -k 4,4: the first
-    four fields as numbers, then the whole line (tuple).
-    """
+    """The first four fields of an entry (bytes) as `sort -n` reads them, then all of it (tuple)."""
     return (*map(field_number, (entry + b"...").split(b".", 4)[:4]), entry)
 
 
@@ -396,10 +388,9 @@ def field_number(field):
 # ---- Careful mode --------------------------------------------------------------------------------
 
 def careful_attackers(options, night):
-    """The attackers of the last days, as a court finds them: every line that RULES know is
-    evidence for or against its peer, and all of the range is heard before judgement.
-
-    Returns {address or IPv6 network (bytes): Verdict}. A log that cannot be read is reported.
+    """The attackers of the last days, {address or IPv6 network (bytes): Verdict}, as a court finds
+    them: every line that RULES know is evidence for or against its peer, and all of the range is
+    heard before judgement. A log that cannot be read is reported.
     """
     period = Range(options.now, options.days)
     night.range = period.ends
@@ -434,10 +425,9 @@ class Range:
     """
 
     def __init__(self, now, days):
-        at = time.localtime(now)
+        year, month, day, hour, *clock = time.localtime(now)[:6]
+        self.first = int(time.mktime((year, month, day - days, hour - 2, *clock, 0, 0, -1)))
         self.last = now
-        self.first = int(time.mktime((at.tm_year, at.tm_mon, at.tm_mday - days, at.tm_hour - 2,
-                                      at.tm_min, at.tm_sec, 0, 0, -1)))
         self.ends = local_time(self.first), local_time(now)
         # an ISO date may be of another zone, up to a day away
         self.dates = [local_time(second)[:10].encode()
@@ -448,7 +438,7 @@ class Range:
         self.iso_hours = {}
         # from 365 days on, stamps without a year cannot tell the first hour from the last
         edges = [end[:13] for end in self.ends] if days < 365 else []
-        self.inner = {hour for hour, at in self.hours.items() if at not in edges}
+        self.inner = {stamp for stamp, hour in self.hours.items() if hour not in edges}
 
     def may_hold(self, line):
         """Whether a line (bytes) may lie in the range, by its hour or ISO date alone."""
@@ -537,9 +527,8 @@ def iso_second(line):
 def generations(path, since, night, seen):
     """Yield a log (str) and, before it, oldest first, the rotated ones that may hold a line since
     an epoch second: (name, open file). None stands for a file that could not be opened yet. The
-    youngest are opened before the first is read: what is rotated meanwhile is still read.
-
-    seen: {(device, inode)} of the files that need not be read again, which it extends.
+    youngest are opened before the first is read: what is rotated meanwhile is still read. seen:
+    {(device, inode)} of the files that need not be read again, which it extends.
     """
     logs, older = [(path, try_open(path))], []
     try:
@@ -777,7 +766,8 @@ SURE/smtp/pipelining  did not wait its turn  improper command pipelining after <
     <HOST>{:<ANY>|}
 <BEFOREMAIL> = (?:CONNECT|HELO|EHLO|UNKNOWN|VRFY|HELP)
 # from MAIL on, the errors are refusals, perhaps 4xx of ours, and each has a line of its own
-SURE/smtp/errors     too many errors  too many errors after <BEFOREMAIL> from <HOST>
+SURE/port 25/errors     too many errors  too many errors after <BEFOREMAIL> from <HOST>
+FAIL/submission/errors  too many errors  too many errors after <BEFOREMAIL> from <HOST>
 REJECT/port 25/broke  unknown client broke off  {lost connection|timeout} after
     {STARTTLS|<BEFOREMAIL>} from unknown<CLIENT>
 FAIL/smtp/broke      broke off after AUTH  {lost connection|timeout} after AUTH from <HOST>
@@ -931,7 +921,8 @@ REJECT/smtp/reject   rejected connection or message  smtp {event=|}failed-comman
 FAIL/smtp/pipelining  did not wait its turn  smtp {event=|}bad-input <AH>result="500<ANY>Pipelining
     not supported<ANY>
 """
-FIELDS = {}  # those of RULES, by rules(): {"<NAME>": pattern (bytes)}
+# {piece of a template: pattern (bytes)}; rules() adds the fields of RULES
+FIELDS = {"{": b"(?:", "}": b")", "|": b"|", "~": b""}
 
 # Postfix' queue ID, in hexadecimal or (no vowels) in base 52; `smtpd -v` has other words there
 QUEUE = rb"(?P<queue>NOQUEUE|[0-9A-F]{5,20}|[0-9B-DF-HJ-NP-TV-Zb-df-hj-np-tv-z]{8,24})"
@@ -1021,8 +1012,6 @@ MAPPED, NAT64 = bytes(10) + b"\xff\xff", b"\0\x64\xff\x9b" + bytes(8)
 # an IPv4 address that a peer can have: not 0.x, loopback, link-local, multicast
 IPV4 = re.compile(rb"(?!127\.|169\.254\.)(?:[1-9]|[1-9][0-9]|1[0-9][0-9]|2[01][0-9]|22[0-3])"
                    rb"(?:\.(?:[1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){3}")
-
-
 VERDICTS = (r"NOTHING|PEER|END|(?:SURE|FAIL|LEFT|REJECT|LOGIN|DELIVERED|PUTOFF|DOWN|UNDONE|OURS)"
             r"\+?/[a-z0-9 ]+/\w+")
 
@@ -1071,8 +1060,7 @@ class Rule:
 
 def rules():
     """RULES as [Rule], in order; fills FIELDS. A row of Postfix makes two: one for port 25, and one
-    for submission, where too many errors are a FAIL. Raises ValueError, which names a row that
-    cannot be used.
+    for submission. Raises ValueError, which names a row that cannot be used.
     """
     made = []
     text = re.sub(r"\n#.*|(?<=\|)\n +", "", RULES.strip()).replace("\n    ", " ")
@@ -1081,16 +1069,15 @@ def rules():
         for row in rows:
             name, equals, pattern = row.partition(" = ")
             if equals and re.fullmatch("<[A-Z0-9]+>", name):
-                FIELDS[name] = pattern.encode("latin-1")
+                FIELDS[name] = re.sub(b"<[A-Z0-9]+>", lambda field: FIELDS[field.group().decode()],
+                                      pattern.encode("latin-1"))
                 continue
-            verdict, why, template = check(daemon, row)
+            verdict, *rest = check(daemon, row)
             if "/submission/" not in verdict:
-                made.append(Rule(len(made), daemon, verdict.replace("port 25", "smtp"), why,
-                                 template))
+                made.append(Rule(len(made), daemon, verdict.replace("port 25", "smtp"), *rest))
             if daemon == "postfix" and "port 25" not in verdict:
-                verdict = verdict.replace("SURE/smtp/errors", "FAIL/smtp/errors")
                 made.append(Rule(len(made), "submission", verdict.replace("smtp", "submission"),
-                                 why, template))
+                                 *rest))
     return made
 
 
@@ -1113,15 +1100,9 @@ def check(daemon, row):
 @functools.lru_cache(None)  # each row is checked first, and Postfix' make two rules
 def expand(template):
     """A template (str) as a pattern (bytes): <NAME> stands for FIELDS, {a|b} for either."""
-    marks = {"{": b"(?:", "}": b")", "|": b"|", "~": b""}
-    pattern = b"".join(
-        piece.encode() if piece in FIELDS else marks.get(piece, re.escape(piece.encode()))
+    return b"".join(
+        FIELDS[piece] if piece in FIELDS else re.escape(piece.encode())
         for piece in re.split(r"(<[A-Z0-9]+>|[{|}~])", template))
-    while True:  # fields may hold fields
-        wider = re.sub(rb"<([A-Z0-9]+)>", lambda field: FIELDS[field.group().decode()], pattern)
-        if wider == pattern:
-            return pattern
-        pattern = wider
 
 
 def beginnings(template):
@@ -1152,9 +1133,7 @@ def by_beginning(rows):
 
 
 def any_beginning(rows):
-    """A pattern (bytes) that finds where a message of one of [Rule] may begin; its group "begin"
-    is that beginning.
-    """
+    """A pattern (bytes) whose group "begin" is where a message of one of [Rule] may begin."""
     # a longer one before one that it begins with
     begins = sorted({(begin, rule.follows) for rule in rows for begin in rule.begins}, reverse=True)
     pattern = b": (?:%s|%s|)%s(?P<begin>%s)" % (SOLARIS, RSYSLOG, LEAD, tree(begins))
@@ -1176,9 +1155,7 @@ def tree(begins):
 
 
 def layouts(lines):
-    """The rows of LAYOUTS that hold for lines (list of bytes) of a log: [(compiled pattern of a
-    line's beginning, what is put in its place (bytes))].
-    """
+    """The rows of LAYOUTS that hold for lines (list of bytes): [(compiled pattern, bytes)]."""
     def compiled(text):
         for name, part in PARTS:
             text = text.replace(name, part)
@@ -1449,9 +1426,7 @@ class Court:
         return {peer: verdict for peer, verdict in cases.items() if verdict.why}
 
     def join_peers(self):
-        """Let the cases of one peer be one. Returns {address or network (bytes): case} of those
-        that can be attackers: none of our own.
-        """
+        """One case for each peer: {address or network (bytes): case}, without our own addresses."""
         cases, lines, mask6 = self.cases, self.lines, self.options.mask6
         ours = {canonical(own, mask6) for own in self.own}
         others = [logged for logged in cases if logged in ours or not IPV4.fullmatch(logged)]
@@ -1495,9 +1470,7 @@ class Court:
 
 @functools.lru_cache(2048)
 def grown(case, rule, times):
-    """A case (tuple) in which a rule has told so many times more; None if it is a long one, for
-    which a dict of its own takes less time.
-    """
+    """A case (tuple) with a rule so many times more; None if long: a dict then takes less time."""
     counts = dict(case)
     counts[rule] = counts.get(rule, 0) + times
     return tuple(counts.items()) if sum(counts.values()) < 8 else None
@@ -1677,9 +1650,7 @@ def first_stamp(stamp, lines):
 # The command line
 
 class Options:
-    """What the command line (list of str) can change: attributes named as the long options. Wrong
-    usage is reported, and ends the program: exit 2.
-    """
+    """What the command line (list of str) can change: attributes named as the long options."""
 
     def __init__(self, args):
         self.maillog, self.authlog = [MAILLOG], [AUTHLOG]
@@ -1693,29 +1664,28 @@ class Options:
         self.reported = self.verbose or self.syslog or self.mail or self.why
 
 
-def checked(what, valid, read=str):
-    """What argparse takes for a type: a function that returns read(text) if valid(text), and
-    otherwise says "not WHAT: TEXT" (str).
-    """
-    def value(text):
+def checked(what, read):
+    """A type for argparse: read(text (str)), but "not WHAT: TEXT" if that fails or is None."""
+    def checked_read(text):
         with contextlib.suppress(ValueError, OverflowError, TypeError):
-            if valid(text):
-                return read(text)
+            value = read(text)
+            if value is not None:
+                return value
         import argparse
         raise argparse.ArgumentTypeError("not %s: %s" % (what, text))
-    return value
+    return checked_read
 
 
 def between(low, high):
     """A function that reads a number (int) from low to high in an option's text (str)."""
-    return checked("a number from %d to %d" % (low, high),
-                   lambda text: re.match(r"[0-9]{1,5}\Z", text) and low <= int(text) <= high, int)
+    return checked("a number from %d to %d" % (low, high), lambda text: int(text) if re.match(
+        r"[0-9]{1,5}\Z", text) and low <= int(text) <= high else None)
 
 
-def is_peer(text):
-    """Whether a text (str) is an address, or an IPv6 network. Raises TypeError if it is neither."""
+def peer_address(text):
+    """The address (bytes) that a text (str) is, or an IPv6 network's; None or TypeError if none."""
     first, last = network(os.fsencode(text))
-    return first == last or first[0] == 6
+    return os.fsencode(text.partition("/")[0]) if first == last or first[0] == 6 else None
 
 
 def moment(text):
@@ -1726,7 +1696,7 @@ def moment(text):
     return int(time.mktime(time.strptime(text, form)))
 
 
-file_name = checked("a file name", bool)
+file_name = checked("a file name", lambda text: text or None)
 # An option's names and value; what reads the value ([it], where the option may be repeated); help.
 OPTIONS = (
     ("-m --maillog FILE", [file_name], "read FILE instead of %s; may be repeated" % MAILLOG),
@@ -1734,7 +1704,7 @@ OPTIONS = (
      "input; .gz, .bz2, .xz are unpacked" % AUTHLOG),
     ("-e --etcfile FILE", file_name, "the file that holds the table; " + ETCFILE),
     ("-f --pf-conf FILE", file_name, "the ruleset for pf to load; " + PF_CONF),
-    ("-t --table NAME", checked("a name", bool), "pf's table; " + TABLE),
+    ("-t --table NAME", checked("a name", lambda text: text or None), "pf's table; " + TABLE),
     ("-d --days N", between(1, 99999), "look at the last N days; %d" % DAYS),
     ("-n --dry-run", None, "print the new table; write, load and mail nothing"),
     ("-v --verbose", None, "report on stderr what was read, found and let off"),
@@ -1749,17 +1719,16 @@ OPTIONS = (
     ("--forgive ADDRESS", [checked("an address or network", lambda text: network(
         os.fsencode(text)))], "take an address or network out of the file and of pf's table, and "
      "do nothing else; may be repeated"),
-    ("--why ADDRESS", [checked("an address", is_peer, lambda text: os.fsencode(
-        text.partition("/")[0]))], "with -c: tell how the logs have an address judged; change "
-     "nothing; may be repeated"),
+    ("--why ADDRESS", [checked("an address", peer_address)], "with -c: tell how the logs have an "
+     "address judged; change nothing; may be repeated"),
     ("--mask6 LEN", between(32, 128), "with -c: IPv6 peers are judged as networks of LEN bits; %d"
      % MASK6),
     ("--syslog", None, "tell the system's log (daemon.notice) of each address"),
-    ("--mail ADDRESS", checked("a mail address", lambda text: re.match(
-        r"[\w.+=%!/@][\w.+=%!/@-]*\Z", text, re.ASCII)), "when addresses were added, send the "
-     "report there"),
+    ("--mail ADDRESS", checked("a mail address", lambda text: text if re.match(
+        r"[\w.+=%!/@][\w.+=%!/@-]*\Z", text, re.ASCII) else None), "when addresses were added, "
+     "send the report there"),
     ("--no-pf", None, "neither ask pf for its table nor load it"),
-    ("--now TIME", checked("a time (YYYY-MM-DD HH:MM)", bool, moment),
+    ("--now TIME", checked("a time (YYYY-MM-DD HH:MM)", moment),
      "run as if at TIME: epoch seconds, or local YYYY-MM-DD HH:MM[:SS]"),
 )
 
@@ -1995,7 +1964,7 @@ def allow_lines(paths):
 
 
 def reach_of(networks):
-    """What compares quickly with networks as network() returns them: a function that returns the
+    """For quick comparison with networks as network() returns them: a function that returns the
     highest last address of those that begin at an address (4 or 6, int) or before it.
     """
     import bisect
@@ -2006,8 +1975,7 @@ def reach_of(networks):
 
 
 def is_allowed(entry, reach):
-    """Whether an entry (bytes) of the table holds, or lies in, a network of reach(), by reach_of().
-    """
+    """Whether an entry (bytes) of the table holds, or lies in, one of reach_of()'s networks."""
     return any(net and reach(net[1]) >= net[0]
                for net in map(network, address_of(entry).split()))
 
@@ -2155,7 +2123,7 @@ def forgive(options, night):
     networks that logcheck.py wrote for hosts in them, and say what. Returns the exit code, 1 if
     nothing was there, another entry still holds some of it, or something failed.
     """
-    reach = reach_of(network(os.fsencode(text)) for text in options.forgive)
+    reach = reach_of(options.forgive)
     target = os.path.realpath(options.etcfile)
     temporary, dry, pfs_own = target + ".logcheck", options.dry_run, "pf's table " + options.table
     try:
@@ -2197,8 +2165,8 @@ def forgive(options, night):
 
 
 def forgiven(options, night, where, entries, reach):
-    """Those of a table's entries (list of bytes) that --forgive takes out. reach: of its networks,
-    by reach_of(). Others that hold some of these are reported as in the table named where (str).
+    """Those of a table's entries (list of bytes) that --forgive takes out. reach: reach_of() its
+    networks. Others that hold some of these are reported as in the table named where (str).
     """
     taken = []
     for entry in entries:
@@ -2232,10 +2200,10 @@ def explain_why(options, night):
         case, told = night.asked[peer]
         banned = found.get(peer) or found.get(canonical(address, 48))
         net = network(address)
-        here = reach_of([net])
+        reach = reach_of([net])
         held = ["    in %s: %s" % (where, visible(entry)) for where, entries in (
             (options.etcfile, old), ("pf's table " + options.table, shown))
-                for entry in entries if is_allowed(entry, here)]
+                for entry in entries if is_allowed(entry, reach)]
         allowed = ["allowed by line %d of %s" % (number, path) for path, number, (first, last)
                    in allow_lines(options.allow or ()) if first <= net[0] <= last]
         lines.append("%s: %s" % (visible(peer or address), allowed[0] if allowed else judged(
