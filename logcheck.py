@@ -346,8 +346,8 @@ def old_file(path):
 
 # digits and dots that are not four numbers up to 255: pfctl asks DNS for them, and then refuses the
 # whole ruleset; FreeBSD's reads leading zeros as octal
-UNLOADABLE = re.compile(rb"^(?!(?:%s\.){3}%s$)[0-9.]+$" % (
-    (rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])",) * 2), re.MULTILINE)
+OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+UNLOADABLE = re.compile(rb"^(?!(?:%s\.){3}%s$)[0-9.]+$" % (OCTET, OCTET), re.MULTILINE)
 NOT_LOADED, ALLOWED = "pf could not load it", "allowed"
 
 
@@ -414,14 +414,13 @@ def careful_attackers(options, night):
 
 
 class Range:
-    """The last days and two hours more, by the stamps on the lines. The two hours are for clocks
-    set back and for runs that begin later than the night before: nothing is lost.
+    """The last days and two hours more, by the stamps on the lines: nothing is lost where a clock
+    was set back or this run begins later than the night before.
 
     first, last: epoch seconds; ends: both as local time (str); hours: {an hour of the range as
     syslogd writes it, "Apr  8 12" or "Apr 08 12" (bytes): "2018-04-08 12" (str)}; inner: those that
     need no look at the minutes; iso_hours: {(hour, offset) of an ISO stamp (bytes): whether it lies
-    in the range, or None if a part does}; dates: the first and the last ISO date (bytes) that it
-    may hold.
+    in the range, or None if a part does}; dates: the first and last ISO date (bytes) that may.
     """
 
     def __init__(self, now, days):
@@ -459,9 +458,9 @@ class Range:
             return False
         hour = line[:13], stamp[7] or b""
         if hour not in self.iso_hours:  # all of its seconds are in the range, none, or some
-            ends = {self.holds_second(b"%s:%s%s" % (hour[0], end, hour[1]))
-                    for end in (b"00:00", b"59:59")}
-            self.iso_hours[hour] = ends.pop() if len(ends) == 1 else None
+            begins, ends = (self.holds_second(b"%s:%s%s" % (hour[0], clock, hour[1]))
+                            for clock in (b"00:00", b"59:59"))
+            self.iso_hours[hour] = begins if begins == ends else None
         inside = self.iso_hours[hour]
         return self.holds_second(line) if inside is None else inside
 
@@ -1010,18 +1009,16 @@ NETWORKS = 16  # attackers' IPv6 networks in one /48 that make it one
 WITH_NAME = re.compile(rb"smtpd\[\d+\]: connect from (?!unknown\[)[\w.-]+\[")
 MAPPED, NAT64 = bytes(10) + b"\xff\xff", b"\0\x64\xff\x9b" + bytes(8)
 # an IPv4 address that a peer can have: not 0.x, loopback, link-local, multicast
-IPV4 = re.compile(rb"(?!127\.|169\.254\.)(?:[1-9]|[1-9][0-9]|1[0-9][0-9]|2[01][0-9]|22[0-3])"
-                   rb"(?:\.(?:[1-9]?[0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])){3}")
+IPV4 = re.compile(rb"(?!0|127\.|169\.254\.|22[4-9]|2[3-5][0-9])%s(?:\.%s){3}" % (OCTET, OCTET))
 VERDICTS = (r"NOTHING|PEER|END|(?:SURE|FAIL|LEFT|REJECT|LOGIN|DELIVERED|PUTOFF|DOWN|UNDONE|OURS)"
             r"\+?/[a-z0-9 ]+/\w+")
 
 
 class Rule:
     """A row of RULES. The verdict as what, door and witness; more: whether further rules are tried;
-    counted: whether it has an <N>; groups: the names of its pattern's groups; simple: whether a
-    match names the peer and no more; other: the rule that counts in its place where <SURE> takes
-    part in the match, or the client has a name; mild: in place of a SURE of ssh for an account that
-    is there; number: its place in RULES.
+    groups: the names of its pattern's groups; simple: whether a match names the peer and no more;
+    other: the rule that counts in its place where <SURE> takes part in the match, or the client has
+    a name; mild: in place of a SURE of ssh for an account that is there; number: its place.
     """
 
     def __init__(self, number, daemon, verdict, why, template):
@@ -1034,7 +1031,6 @@ class Rule:
         self.begins, self.follows = beginnings(template)
         self.pattern = expand(template) + rb"\r?"
         self.groups = re.findall(r"\(\?P<(\w+)>", self.pattern.decode("latin-1"))
-        self.counted = "n" in self.groups
         self.other = self.mild = None
         self.simple = "ip" in self.groups and not (
             "sure" in self.groups or "own" in self.groups or daemon == "opensmtpd"
@@ -1290,7 +1286,7 @@ class Court:
             if logged and rule.door:
                 heard = True
                 # a number stands at its <N>, or else before the message's beginning
-                number = match["n"] if rule.counted else head["n"]
+                number = match["n"] if "n" in rule.groups else head["n"]
                 count = times * min(int(number), BELIEVED) if number else times
                 case = cases.get(logged, ())
                 if self.options.reported:
@@ -1611,8 +1607,8 @@ class Night:
         self.asked = {}  # --why: {peer: (its case, {rule: [first line, last line]})}
         # the file's lines before, or None if not known; {entry: why it is not in the table}
         self.old, self.left_out = None, {}
-        # dated entries that were dropped, that the day's other runs added; how pf took the table
-        self.expired, self.others, self.pf = [], [], "pf was not asked"
+        # dated entries that were dropped; how pf took the table
+        self.expired, self.pf = [], "pf was not asked"
 
     def say(self, name, reason):
         """One line on stderr: `logcheck: NAME: REASON` (str)."""
@@ -2303,10 +2299,9 @@ def tell(options, night, found, table):
          for address, attempts, verdict in night.let_off)))
     # what is dated the range's first day and not found now is of the night before
     since = local_time(options.now - options.days * 86400)[:10].encode()
-    night.others = [entry for entry in night.old or () for match in [DATED.fullmatch(entry)]
-                    if match and (match.group(2) > since or match.group(2) == since
-                                  and match.group(1) in found)]
-    text = report(night, found, added, night.old if table is None else table)
+    others = [match.group() for match in map(DATED.fullmatch, night.old or ()) if match and (
+        match.group(2) > since or match.group(2) == since and match.group(1) in found)]
+    text = report(night, found, added, others, night.old if table is None else table)
     if options.verbose:
         to_stderr(text.encode())
     if options.mail and added and not options.dry_run:
@@ -2351,9 +2346,9 @@ def finding(night, found, address):
             night.lines.get((address, verdict.rule), b""))
 
 
-def report(night, found, added, table):
-    """The nightly report (str). found: {address: Verdict}; added: the new addresses (list of
-    bytes); table: what it holds now (list of bytes, or None if not known).
+def report(night, found, added, others, table):
+    """The nightly report (str). found: {address: Verdict}; added: the new addresses; others: what
+    the day's other runs added; table: what it holds now, or None if not known (lists of bytes).
     """
     def most_first(rows):
         """The first 50 of rows (entry (bytes), how often (int), ...), sorted."""
@@ -2380,7 +2375,7 @@ def report(night, found, added, table):
         for entry, attempts, why, line in most_first(
             finding(night, found, address) for address in added)], len(added))
     section("added by the day's other runs", [
-        visible(entry[:200]) for entry in sorted(night.others, key=sort_key)])
+        visible(entry[:200]) for entry in sorted(others, key=sort_key)])
     section("let off" + " " * 25 + "attempts  logins  deliveries", [
         "%-32s%8d%8d%12d%s%s" % (address.decode(), attempts, verdict.logins, verdict.delivered,
                                  "" if verdict.logins or verdict.delivered else "  we put it off",
