@@ -296,7 +296,8 @@ def update(options, night, found):
         if about is None:
             night.say(options.etcfile, "was not there and has been made")
     if not options.careful and known is not None:
-        pf_load(options, night)
+        taken = try_command(night, "pfctl", "-f", options.pf_conf)
+        night.pf = "pf did NOT take it: " + night.errors[-1] if taken is None else "pf has it"
     return table
 
 
@@ -317,16 +318,6 @@ def pf_table(options, night):
             return None
         return []
     return re.findall(rb"^[ \t]*([^ \t\n]+)", shown, re.MULTILINE)
-
-
-def pf_load(options, night):
-    """`pfctl -f /etc/pf.conf`: pf takes the ruleset and so the table. A failure is reported."""
-    try:
-        command("pfctl", "-f", options.pf_conf)
-        night.pf = "pf has it"
-    except OSError as error:
-        night.complain("pfctl", error)
-        night.pf = "pf did NOT take it: " + night.errors[-1]
 
 
 def old_file(path):
@@ -1790,6 +1781,15 @@ def command(*args, text=b""):
     raise OSError(errno.EIO, "%s: %s" % (" ".join(args[1:]), words))
 
 
+def try_command(night, name, *args, text=b""):
+    """command(), but if it fails, that is reported, and None returned."""
+    try:
+        return command(name, *args, text=text)
+    except OSError as error:
+        night.complain(name, error)
+        return None
+
+
 def visible(text):
     """Text from elsewhere (bytes or str) as str that no terminal or mail takes for a command."""
     return "".join(chr(byte) if 32 <= byte < 127 else "\\x%02x" % byte
@@ -2071,11 +2071,8 @@ def within_limit(options, night, table, known):
     """
     if known is None or max(len(table), len(known)) <= MANY:
         return table
-    told = None
-    try:
-        told = re.search(rb"table-entries\s+hard limit\s+([0-9]+)", command("pfctl", "-sm"))
-    except OSError as error:
-        night.complain("pfctl", error)
+    told = re.search(rb"table-entries\s+hard limit\s+([0-9]+)",
+                     try_command(night, "pfctl", "-sm") or b"")
     if not told:
         return table
     limit = int(told.group(1))
@@ -2138,13 +2135,10 @@ def forgive(options, night):
                 gone = set(in_file)
                 fill(new, [entry for entry in old if entry and entry not in gone], about)
                 rename(options, night, new, temporary, target, about)
-            if in_pf and not dry:
-                try:
-                    command("pfctl", "-t", options.table, "-T", "delete", "-f", "-",
-                          text=b"".join(entry + b"\n" for entry in in_pf))
-                except OSError as error:
-                    in_pf = []
-                    night.complain("pfctl", error)
+            if in_pf and not dry and try_command(
+                    night, "pfctl", "-t", options.table, "-T", "delete", "-f", "-",
+                    text=b"".join(entry + b"\n" for entry in in_pf)) is None:
+                in_pf = []
     except OSError as error:
         return night.complain(options.etcfile, error)
     lines = [os.fsencode("%s out of %s: %s" % (
@@ -2281,12 +2275,10 @@ def tell(options, night, found, table):
     is something new. found: {address: Verdict}; table: list of bytes, or None if it could not be
     written.
     """
-    try:
-        if (options.verbose and night.pf == "pf has it"
-                and b"<%s>" % os.fsencode(options.table) not in command("pfctl", "-sr")):
+    if options.verbose and night.pf == "pf has it":
+        shown = try_command(night, "pfctl", "-sr")
+        if shown is not None and b"<%s>" % os.fsencode(options.table) not in shown:
             night.pf += ", but no rule that pfctl -sr shows names the table: who is blocked?"
-    except OSError as error:
-        night.complain("pfctl", error)
     before = set(map(address_of, night.old or ()))
     added = [address for address in map(address_of, table or ()) if address not in before]
     to_syslog(options, itertools.chain(
@@ -2316,10 +2308,7 @@ def mail(options, night, added, text):
             visible(options.table), os.uname().nodename, "FAILED, " if night.status else "", added),
         "Date: " + time.strftime("%a, %d %b %Y %H:%M:%S %z"),
         "Auto-Submitted: auto-generated", "", text))
-    try:
-        command("sendmail", "-oi", options.mail, text=letter.encode())
-    except OSError as error:
-        night.complain("sendmail", error)
+    try_command(night, "sendmail", "-oi", options.mail, text=letter.encode())
 
 
 def to_syslog(options, lines):
