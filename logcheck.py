@@ -447,12 +447,12 @@ class Range:
         stamp = ISO_STAMP.match(line)
         if not stamp:
             return False
-        hour = line[:13], stamp[7] or b""
-        if hour not in self.iso_hours:  # all of its seconds are in the range, none, or some
-            begins, ends = (self.holds_second(b"%s:%s%s" % (hour[0], clock, hour[1]))
+        iso_hour = line[:13], stamp[7] or b""
+        if iso_hour not in self.iso_hours:  # all of its seconds are in the range, none, or some
+            begins, ends = (self.holds_second(b"%s:%s%s" % (iso_hour[0], clock, iso_hour[1]))
                             for clock in (b"00:00", b"59:59"))
-            self.iso_hours[hour] = begins if begins == ends else None
-        inside = self.iso_hours[hour]
+            self.iso_hours[iso_hour] = begins if begins == ends else None
+        inside = self.iso_hours[iso_hour]
         return self.holds_second(line) if inside is None else inside
 
     def holds_second(self, line):
@@ -1721,9 +1721,7 @@ OPTIONS = (
 
 
 def parse(args):
-    """Read the command line (list of str). Returns {option's long name: value} of what it sets.
-    Wrong usage is reported, and ends the program: exit 2.
-    """
+    """What the command line (list of str) sets: {long name: value}. Wrong usage is said: exit 2."""
     import argparse
 
     class Parser(argparse.ArgumentParser):
@@ -1816,7 +1814,6 @@ def print_lines(night, lines):
 def locked(path, dry_run):
     """Make the temporary file (str) that is to become the table, and hold it locked: other runs
     wait. Yields its descriptor; removes it unless it has been renamed. A dry run does without.
-
     Raises OSError, also when another run keeps the lock for longer than WAIT.
     """
     if dry_run:
@@ -1846,9 +1843,7 @@ def locked(path, dry_run):
 
 
 def made_and_locked(path):
-    """Make path (str) and lock it. Returns its descriptor, or None: something was there, or another
-    run took ours for a leftover. Raises OSError.
-    """
+    """Make path (str) and lock it. Returns its descriptor, or None: try again. Raises OSError."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -1859,7 +1854,7 @@ def made_and_locked(path):
         if stands(fd, path):
             return fd
     except BlockingIOError:
-        pass
+        pass  # another run takes ours for a leftover
     except OSError:
         if stands(fd, path):
             os.unlink(path)
@@ -1977,9 +1972,8 @@ def is_allowed(entry, reach):
 
 
 def network(text):
-    """An address or network (bytes), short forms too (10.1 is 10.1.0.0/16).
-
-    Returns its first and its last address, each as (4 or 6, int), or None.
+    """The first and the last address, each as (4 or 6, int), of an address or network (bytes),
+    short forms too (10.1 is 10.1.0.0/16); None if it is neither.
     """
     try:
         if text.count(b".") == 3 and not text.strip(b"0123456789."):
@@ -2013,11 +2007,10 @@ MANY = 25000  # entries, from which on pf is asked how many it can hold
 def dated(options, night, entries, found):
     """--expire: give each plain address, or IPv6 network as long as --mask6, the day on which it
     was last named and why, and drop the dated ones whose day is too long ago; none, and say so, if
-    even the newest is, for the clock may be wrong. A day to come counts as today.
-
-    entries: set of bytes; found: {address: Verdict}. Any other line is the admin's and stays as it
-    is; an address that has such a line, or a dated one, gets no second one. Returns the new entries
-    (set of bytes); those dropped are noted in the night.
+    even the newest is, for the clock may be wrong. A day to come counts as today. Any other line is
+    the admin's and stays as it is; an address that has such a line, or a dated one, gets no second
+    one. entries: set of bytes; found: {address: Verdict}. Returns the new entries (set of bytes);
+    those dropped are noted in the night.
     """
     import datetime
     day = datetime.date.fromtimestamp(options.now)
