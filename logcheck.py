@@ -127,7 +127,7 @@ def attackers(options, night):
                 lines = in_range(lines, start, end)
                 tally.in_range += len(lines)
                 explain(lines, night.findings)
-            found.update(dict.fromkeys(addresses(lines), verdict))
+            found.update(dict.fromkeys(ADDRESS.findall(b"\n".join(lines)), verdict))
         if end[4:5] == b" " and re.match(rb"... 0", block[block.rfind(b"\n") + 1:]):
             night.say(path, "nothing found: 0%s sorts behind %s; careful mode (-c) knows dates"
                       % (night.range[1][5], night.range[1]))
@@ -164,9 +164,14 @@ def mail_suspects(block, start, end):
 
 def auth_suspects(block, start, end):
     """`awk '$0>=from&&$0<=to' | grep -E "root|invalid|by [0-9]|identification"`: those of a
-    block's lines (bytes; list of bytes). Few are left after the range, so it comes first.
+    block's lines (bytes; list of bytes). Few are left after the range, so it comes first; then few
+    hold a word: looking for one after another is three times as fast as for all at once.
     """
-    return grep(AUTH_WORDS, b"\n".join(in_range(block.split(b"\n"), start, end)))
+    text, ends = b"\n".join(in_range(block.split(b"\n"), start, end)), {}
+    for word in AUTH_WORDS.split(b"|"):
+        for hit in re.finditer(word + b".*", text):
+            ends[text.rfind(b"\n", 0, hit.start()) + 1] = hit.end()
+    return [text[begin:ends[begin]] for begin in sorted(ends)]
 
 
 def in_range(lines, start, end):
@@ -174,25 +179,10 @@ def in_range(lines, start, end):
     return [line for line in lines if start <= line <= end]
 
 
-def grep(words, text):
-    """`grep -E`: the lines of a text (bytes) that hold one of the words (a|b|c), in order. Where
-    few do, looking for one word after another is three times as fast as for all at once.
-    """
-    ends = {}  # {where a line begins: where it ends}
-    for word in words.split(b"|"):
-        for hit in re.finditer(word + b".*", text):
-            ends[text.rfind(b"\n", 0, hit.start()) + 1] = hit.end()
-    return [text[start:ends[start]] for start in sorted(ends)]
-
-
-# starts with a plain class: the search then leaps from digit to digit, and is faster
+# `grep -oE "([0-9]{1,3}\.){3}[0-9]{1,3}"`; starts with a plain class: the search then leaps from
+# digit to digit, and is faster
 ADDRESS = re.compile(rb"[0-9][0-9]{0,2}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}")
 SYSLOG_STAMP = re.compile(rb"[A-Z][a-z][a-z] [ 0-3][0-9] [ 0-2][0-9]:[0-9][0-9]:[0-9][0-9]")
-
-
-def addresses(lines):
-    """`grep -oE "([0-9]{1,3}\\.){3}[0-9]{1,3}"`: all in the lines (list of bytes), in order."""
-    return ADDRESS.findall(b"\n".join(lines))
 
 
 def open_log(path):
@@ -291,7 +281,12 @@ def update(options, night, found):
             return table
         fill(new, table, about)
         if options.careful and known is not None:
-            pf_replace(options, night, temporary)
+            try:  # pf takes it before it becomes the file, and loads no ruleset
+                command("pfctl", "-t", options.table, "-T", "replace", "-f", temporary)
+                night.pf = "pf has it"
+            except OSError as error:
+                night.pf = "pf did NOT take it: " + visible(error.strerror)
+                raise OSError(error.errno, "not written, pf refuses it: " + error.strerror)
         rename(options, night, new, temporary, target, about)
         if about is None:
             night.say(options.etcfile, "was not there and has been made")
@@ -2092,18 +2087,6 @@ def within_limit(options, night, table, known):
     return table
 
 
-def pf_replace(options, night, path):
-    """`pfctl -t TABLE -T replace -f FILE`: pf takes the new table (path: str) before it becomes
-    the file, and no ruleset is loaded. Raises OSError if pf refuses it.
-    """
-    try:
-        command("pfctl", "-t", options.table, "-T", "replace", "-f", path)
-        night.pf = "pf has it"
-    except OSError as error:
-        night.pf = "pf did NOT take it: " + visible(error.strerror)
-        raise OSError(error.errno, "not written, pf refuses it: " + error.strerror)
-
-
 def forgive(options, night):
     """--forgive: take what lies in its networks out of the file and of pf's table, with the IPv6
     networks that logcheck.py wrote for hosts in them, and say what. Returns the exit code, 1 if
@@ -2234,7 +2217,7 @@ def shown_line(line):
 def explain(lines, findings):
     """For the report, note in findings what each suspicious line (list of bytes) names."""
     for line in lines:
-        for address in addresses([line]):
+        for address in ADDRESS.findall(line):
             if address not in findings:
                 words = re.search(MAIL_WORDS + b"|" + AUTH_WORDS, line)
                 findings[address] = 0, 'matches "%s"' % words.group().decode(), line
