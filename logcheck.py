@@ -135,9 +135,9 @@ def attackers(options, night):
 
 
 def time_range(now, days):
-    """`date -r $(expr $(date +%s) - 86400) '+%b %d %H:%M:%S' | sed "s/ 0/  /"`, and for now (epoch
-    seconds), so many days before: two stamps (bytes), local time. The first " 0" is that of a day
-    up to the 9th, on later days that of an hour up to nine: sed takes it either way.
+    """`date -r $(expr $(date +%s) - 86400) '+%b %d %H:%M:%S' | sed "s/ 0/  /"`, and the same for
+    now: the first and last stamp (bytes) of so many days up to an epoch second, local time. The
+    first " 0" is a day's up to the 9th, later an hour's up to nine: sed takes it either way.
     """
     return tuple(
         time.strftime("%b %d %H:%M:%S", time.localtime(second)).replace(" 0", "  ", 1).encode()
@@ -334,7 +334,7 @@ def old_file(path):
 # whole ruleset; FreeBSD's reads leading zeros as octal
 OCTET = rb"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 UNLOADABLE = re.compile(rb"^(?!(?:%s\.){3}%s$)[0-9.]+$" % (OCTET, OCTET), re.MULTILINE)
-NOT_LOADED, ALLOWED = "pf could not load it", "allowed"
+NOT_LOADED = "pf could not load it"
 
 
 def merge(options, night, known, found):
@@ -347,7 +347,7 @@ def merge(options, night, known, found):
     night.left_out = {entry: NOT_LOADED for text in texts(list(entries))
                       for entry in UNLOADABLE.findall(text)}
     if night.allowed:
-        night.left_out.update((entry, ALLOWED) for entry in entries
+        night.left_out.update((entry, "allowed") for entry in entries
                               if is_allowed(entry, night.allowed))
     entries -= night.left_out.keys()
     if options.expire:
@@ -938,7 +938,6 @@ SOLARIS = rb"\[ID \d{1,9} [\w.]{1,30}\] "
 RSYSLOG = rb"message repeated (?P<times>\d{1,6}) times: \[ ?"
 # what stands before a beginning and matters: OpenSMTPD's session, a number of attempts
 LEAD = rb"(?:(?P<session>[0-9a-f]{16}) |(?:PAM |)(?P<n>\d{1,6}) |)"
-HOST = re.compile(STAMP_AND_HOST)
 # syslog-ng quotes the first 20 bytes, and puts a number of its own behind the program
 REPEATED = re.compile(
     STAMP_AND_HOST + rb"(?:(?:syslogd?(?:\[\d*\]|): |(?P<tag>\S{1,60}: |))last message repeated |"
@@ -1099,9 +1098,7 @@ def beginnings(template):
 
 
 def by_beginning(rows):
-    """What to try where one of [Rule] may begin: {beginning of a message (bytes): [(matcher of all
-    before it in a line of a daemon, [Rule] of that daemon)]}.
-    """
+    """{beginning (bytes): [(matcher of what is before it in a daemon's line, [Rule] to try)]}."""
     tries = {begin: [] for rule in rows for begin in rule.begins}
     for daemon, (program, before) in DAEMONS.items():
         head = re.compile(rb"%s%s(?:\[(?P<pid>\d*)\]|)(?: <\w+>|): (?:%s|)(?:%s|)%s%s" % (
@@ -1288,9 +1285,7 @@ class Court:
         return heard
 
     def resolve(self, rule, head, match):
-        """What a rule's match means, behind that of a head: the rule that counts, and the address
-        as logged (bytes, or None) that it speaks of.
-        """
+        """A rule's match behind a head: the Rule that counts, the address as logged (or None)."""
         logged = match["ip"] if "ip" in rule.groups else None
         if rule.daemon == "sshd":
             return self.resolve_sshd(rule, (head["host"], head["pid"]), logged, match)
@@ -1356,7 +1351,7 @@ class Court:
         begins = re.escape(repeated["tag"] or b"") if not repeated["program"] else (
             rb"%s(?:\[\d+\]|): %s" % tuple(map(re.escape, repeated.group("program", "quoted"))))
         for line in self.lines_before(block, start):
-            head = HOST.match(line)
+            head = re.match(STAMP_AND_HOST, line)
             if (head and repeated["host"] in (b"---", head["host"])  # macOS names no host there
                     and not REPEATED.match(line)):
                 hit = next(self.search(line), None)
@@ -1522,11 +1517,11 @@ def attempts_of(case):
         heard[rule.what, rule.door][rule.witness] += times
     # a connection that names an unknown user does so once, whatever passwords it tries; attempts as
     # root come on top
-    ssh = heard.get(("SURE", "ssh"), {})
+    ssh = heard.get(("SURE", "ssh"), ())
     if "user" in ssh:
         for witness in ("failed", "postponed", "module"):
             ssh.pop(witness, None)
-        ssh["user"] += max(ssh.get("root", 0), ssh.get("rootmodule", 0))
+        ssh["user"] += max(ssh["root"], ssh["rootmodule"])
     for (what, door), witnesses in heard.items():
         most[what, door] = max(0, *witnesses.values())
         sums[what] += most[what, door]
@@ -2098,13 +2093,12 @@ def forgive(options, night):
     try:
         with locked(temporary, dry) as new:
             known, (old, about) = pf_table(options, night), old_file(target)
-            shown = known or []
             in_file = forgiven(options, night, options.etcfile, old, reach)
             # pf shows no comments: the file's line tells whose an entry of its table is
-            lines = {network(address_of(entry)) or entry: entry for entry in old}
+            written = {network(address_of(entry)) or entry: entry for entry in old}
             in_pf = list(map(address_of, forgiven(
-                options, night, pfs_own, [lines.get(network(entry), entry) for entry in shown],
-                reach)))
+                options, night, pfs_own,
+                [written.get(network(entry), entry) for entry in known or ()], reach)))
             if not in_file and not in_pf:
                 night.complain(options.etcfile, "nothing of it is there")
             if in_file and not dry:
