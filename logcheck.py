@@ -1380,7 +1380,8 @@ class Court:
         night.asked = {peer: (as_tuple(cases.get(peer, ())), lines)
                        for peer, lines in self.asked.items()}
         clients = 0 if self.has_names else sum(
-            any(rule.daemon == "postfix" for rule in dict(case)) for case in cases.values())
+            times for case, times in collections.Counter(map(as_tuple, cases.values())).items()
+            if any(rule.daemon == "postfix" for rule, _ in case))
         if clients >= NAMELESS:
             night.say("Postfix", "none of %d clients has a name (smtpd_peername_lookup = no?): "
                       "leaving convicts nobody" % clients)
