@@ -541,15 +541,19 @@ PACKED = re.compile(r"\.(?:zst|Z|lz4|lzo|lz|lzma|br|zip|7z)\Z")
 
 
 def rotated(path, since):
-    """What newsyslog(8) or logrotate made of a log (str), where the mtime lets it hold a line since
-    an epoch second: names, newest first; of a link, beside its target, too. maillog.0.gz,
-    maillog-20180409, mail.1.log (of mail.log) and the like. Raises OSError.
+    """What newsyslog(8), logrotate or the like made of a log (str), where the mtime lets it hold a
+    line since an epoch second: names, newest first; of a link, beside its target, too:
+    maillog.0.gz, maillog-20180409, mail.1.log (of mail.log). Raises OSError.
     """
     logs = {}  # {(folder, name, not packed): (mtime, path)}
     for place in [path] + [os.path.realpath(path)] * os.path.islink(path):
         folder, base = os.path.split(place)
-        parts = *map(re.escape, os.path.splitext(base)), "[.-][0-9][0-9TZ:_+-]*", PACKED.pattern
-        names = re.compile("({0}{1}{2}|{0}{2}{1})(?:[.](?:gz|bz2|xz)|{3})?".format(*parts))
+        name, ending = map(re.escape, os.path.splitext(base))
+        number = "[.-][0-9][0-9TZ:_+-]*"
+        forms = [name + ending + number, name + number + ending]
+        if base == "current":  # svlogd's, multilog's and s6-log's; metalog's
+            forms += ["@[0-9a-f]{24}[.][su]", "log-[0-9:-]+"]
+        names = re.compile("(%s)(?:[.](?:gz|bz2|xz)|%s)?" % ("|".join(forms), PACKED.pattern))
         # while maillog.0.gz is being written, maillog.0 is still there and sorts first
         for name in sorted(os.listdir(folder or ".")) if path != "-" else []:
             match = names.fullmatch(name)
@@ -1049,7 +1053,12 @@ def rules():
         daemon, *rows = paragraph.split("\n")
         for row in rows:
             name, equals, pattern = row.partition(" = ")
-            if equals and re.fullmatch("<[A-Z0-9]+>", name):
+            is_field = equals and re.fullmatch("<[A-Z0-9]+>", name)
+            unknown = [field for field in re.findall("<[A-Z0-9]+>", pattern if is_field else row)
+                       if field not in FIELDS]
+            if unknown:
+                raise ValueError("no such field: %s: %s" % (unknown[0], row))
+            if is_field:
                 FIELDS[name] = re.sub(b"<[A-Z0-9]+>", lambda field: FIELDS[field.group().decode()],
                                       pattern.encode("latin-1"))
                 continue
@@ -1065,11 +1074,9 @@ def rules():
 def check(daemon, row):
     """A row of RULES as verdict, why and template (str). Raises ValueError if it cannot be used."""
     verdict, why, template = (re.split("  +", row, maxsplit=2) + ["", ""])[:3]
-    unknown = [name for name in re.findall("<[A-Z0-9]+>", template) if name not in FIELDS]
     wrong = ("no such daemon: " + daemon if daemon not in DAEMONS
              else "no such verdict" if not re.fullmatch(VERDICTS, verdict)
              else "two blanks belong between verdict, why and template" if not template
-             else "no such field: " + unknown[0] if unknown
              else "no <IP>" if b"?P<ip>" not in expand(template) and not (
                  verdict.startswith(("OURS", "NOTHING")) or daemon in ("opensmtpd", "cleanup"))
              else "")
@@ -1509,11 +1516,14 @@ def weigh(case, threshold, leaving=True):
 
 
 def attempts_of(case):
-    """The attempts that a case (tuple) tells of: Counters of (what, door) and of what. One is often
-    logged more than once: at each door the highest count of any one witness is taken.
+    """The attempts that a case (tuple) tells of: {(what, door): how many}, {what: how many}. One is
+    often logged more than once: at each door the highest count of any one witness is taken.
     """
-    most, sums = collections.Counter(), collections.Counter()
-    heard = collections.defaultdict(collections.Counter)  # {(what, door): {witness: how often}}
+    def counts():
+        return collections.defaultdict(int)
+
+    most, sums = counts(), counts()
+    heard = collections.defaultdict(counts)  # {(what, door): {witness: how often}}
     for rule, times in case:
         heard[rule.what, rule.door][rule.witness] += times
     # a connection that names an unknown user does so once, whatever passwords it tries; attempts as
@@ -1553,15 +1563,16 @@ def canonical(text, mask6):
         except (OSError, ValueError):
             return None
         if not packed.startswith(MAPPED):
-            if not NAT64 == packed[:12] and mask6 < 128:
+            single = mask6 == 128 or packed.startswith(NAT64)
+            if not single:
                 first = int.from_bytes(packed, "big") >> 128 - mask6 << 128 - mask6
                 packed = first.to_bytes(16, "big")
-            # multicast, link-local; the network of :: holds ::1
-            if packed[0] == 0xff or b"\xfe\x80" <= packed[:2] < b"\xfe\xc0" or packed[
-                    :15] == bytes(15):
+            # multicast, link-local; the networks of ::1 and of NAT64's addresses
+            if (packed[0] == 0xff or b"\xfe\x80" <= packed[:2] < b"\xfe\xc0"
+                    or packed.startswith(bytes(15)) or not single and packed.startswith(NAT64)):
                 return None
             entry = socket.inet_ntop(socket.AF_INET6, packed).encode()
-            return entry if NAT64 == packed[:12] or mask6 == 128 else b"%s/%d" % (entry, mask6)
+            return entry if single else b"%s/%d" % (entry, mask6)
         text = b"%d.%d.%d.%d" % tuple(packed[12:])
     return text if IPV4.fullmatch(text) else None
 
