@@ -257,11 +257,11 @@ def test_rotated_logs_are_read(host, hour):
     "authlog" + suffix for suffix in (".0", ".1", ".0.gz", ".3.bz2", ".1.xz", "-20180408",
                                       "-20180408.gz", ".20180408T000000.gz")] + [
     "mail.1.log", "mail.1.log.gz", "mail.20261205.log", "mail-20261205.log.xz", "mail.log.1.gz",
-    "mail.log-20261205_0600", "mail.log.2026-12-05T10:00:00",
-    "mail.log-2026-12-05T10:00:00+01:00"])
+    "mail.log-20261205_0600", "mail.log.2026-12-05T10:00:00", "mail.log-2026-12-05T10:00:00+01:00",
+    "@400000006b0e70250c5a0a6c.s", "@400000006b0e70250c5a0a6c.u", "log-2026-12-05-10:00:00.gz"])
 def test_names_of_rotated_logs(host, name, linked):
-    """newsyslog's and logrotate's; with "extension .log", other dates; beside a link's target."""
-    log, end = ("authlog", "") if name.startswith("authlog") else ("mail", ".log")
+    """newsyslog's, logrotate's (with "extension .log", other dates), svlogd's, metalog's; of a link."""
+    log, end = {"a": ("authlog", ""), "m": ("mail", ".log")}.get(name[0], ("current", ""))
     os.mkdir(host.path("target"))
     with OPENERS.get(os.path.splitext(name)[1], open)(host.path("target/" + name), "wb") as file:
         file.write(INVALID % b"192.0.2.7")
