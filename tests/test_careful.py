@@ -260,7 +260,7 @@ def test_rotated_logs_are_read(host, hour):
     "mail.log-20261205_0600", "mail.log.2026-12-05T10:00:00", "mail.log-2026-12-05T10:00:00+01:00",
     "@400000006b0e70250c5a0a6c.s", "@400000006b0e70250c5a0a6c.u", "log-2026-12-05-10:00:00.gz"])
 def test_names_of_rotated_logs(host, name, linked):
-    """newsyslog's, logrotate's (with "extension .log", other dates), svlogd's, metalog's; of a link."""
+    """newsyslog's, logrotate's ("extension .log", other dates), svlogd's, metalog's; of a link."""
     log, end = {"a": ("authlog", ""), "m": ("mail", ".log")}.get(name[0], ("current", ""))
     os.mkdir(host.path("target"))
     with OPENERS.get(os.path.splitext(name)[1], open)(host.path("target/" + name), "wb") as file:
