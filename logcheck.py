@@ -1752,8 +1752,9 @@ def parse(args):
             parser.add_argument(*names, metavar=last, help=text, type=read)
     parser.add_argument("--version", action="version", version=VERSION, help="print the version")
     parser.add_argument("-h", "--help", action="help", help="print this")
-    if any(arg.endswith("=--") for arg in args):  # argparse would take it for no value
-        parser.error("expected one argument")
+    for arg in args:
+        if arg.endswith("=--"):  # argparse would take it for no value
+            parser.error("argument %s: expected one argument" % arg[:-3])
     given = vars(parser.parse_args(args))
     for letter, name in (("-k", "count"), ("--mask6", "mask6"), ("--why", "why")):
         if name in given and "careful" not in given:
