@@ -607,6 +607,15 @@ def test_ignored_child_signal_hides_no_failure(host, deed, options):
         signal.SIGCHLD, signal.SIG_IGN)), BEFORE if options else AFTER, words="pf rules not loaded")
 
 
+def test_what_nobody_foresaw_is_one_line(host):
+    with open(SCRIPT) as file:
+        before, line, after = file.read().partition("    night = Night()\n")
+    host.write("broken.py", (before + line + "    1 / 0\n" + after).encode())
+    assert host.run(script=host.path("broken.py")) == (
+        1, b"", "logcheck: line %d: ZeroDivisionError: division by zero\n" % (
+            before.count("\n") + 2))
+
+
 @pytest.mark.parametrize("number", range(2, 9, 2))
 def test_interrupted_start_is_one_line(host, number):
     # while the script imports its modules: Python's own start is beyond its reach
