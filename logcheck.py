@@ -1502,14 +1502,18 @@ def weigh(case, threshold, leaving=True):
     ssh_failures, ssh_signs = most["FAIL", "ssh"], most["SURE", "ssh"]
     # deliveries outweigh SMTP's signs; a login one of them, or three of ssh, which asks three times
     smtp_signs = max(0, sums["SURE"] - ssh_signs - delivered)
-    decisive = ()
+    accused = [key for key in most if key[0] in AGAINST]
+    decisive = []  # of these, what convicts: not what deliveries or our own side outweigh
     if ssh_signs + 3 * smtp_signs > 3 * logins:
-        decisive = ("SURE",)
+        decisive = [(what, door) for what, door in accused
+                    if what == "SURE" and (door == "ssh" or smtp_signs)]
     elif leaving and left > 0 and not logins and not delivered:
-        decisive = ("LEFT",)
+        decisive = [("LEFT", "smtp")]
     elif ssh_failures + mail >= max(threshold, GUESSED * logins + 1):
-        decisive = ("FAIL", "REJECT", "NAMED", "LEFT")
-    rule = telling(case, decisive or AGAINST)
+        decisive = [(what, door) for what, door in accused if (door == "ssh" or mail) and (
+            what == "FAIL" or what in ("REJECT", "NAMED") and refused(door)
+            or (what, door) == ("LEFT", "submission"))]
+    rule = telling(case, decisive or accused)
     return Verdict(rule.reason if decisive else "", max(ssh_signs, ssh_failures) + max(
         mail, smtp_signs, 0 if delivered or logins else left), logins, delivered,
                    sums["PUTOFF"] or out_of_order, rule)
@@ -1539,14 +1543,14 @@ def attempts_of(case):
     return most, sums
 
 
-def telling(case, whats):
-    """The rule of a case (tuple) that tells its reason: of those that say one of whats, one of the
-    kind with the most attempts; of two such kinds, the one that stands first in RULES.
+def telling(case, decisive):
+    """The rule of a case (tuple) that tells its reason: of those of which (what, door) is decisive,
+    one of the kind with the most attempts; of two such kinds, the one that stands first in RULES.
     """
     kinds = collections.Counter()
     for rule, times in case:
         kinds[rule.reason, rule.witness] += times
-    return max((rule for rule, _ in case if rule.what in whats), default=None,
+    return max((rule for rule, _ in case if (rule.what, rule.door) in decisive), default=None,
                key=lambda rule: (kinds[rule.reason, rule.witness], -rule.number))
 
 
