@@ -1231,11 +1231,13 @@ class Court:
                 tally.suspicious += 1
                 # the same line twice is one event, which two rules of a syslogd have written
                 same = hash(line)
-                if ((line[:9] in inner or period.holds(line)) and same not in recent
-                        and same not in older):
+                if line[:9] not in inner and not period.holds(line):
+                    continue
+                if not hit["begin"]:
+                    tally.in_range += self.repeat(block, start, end)
+                elif same not in recent and same not in older:
                     recent.add(same)
-                    tally.in_range += (self.testify(block, start, end, hit) if hit["begin"]
-                                       else self.repeat(block, start, end))
+                    tally.in_range += self.testify(block, start, end, hit)
         self.before = (self.before + b"\n" + block[-NEAR:])[-NEAR:]
         if len(self.recent) > KEPT:
             self.recent, self.older = set(), self.recent
@@ -1362,8 +1364,12 @@ class Court:
             if (head and repeated["host"] in (b"---", head["host"])  # macOS names no host there
                     and not REPEATED.match(line)):
                 hit = next(self.search(line), None)
-                return (bool(hit) and bool(re.compile(begins).match(line, head.end()))
-                        and self.testify(line, 0, len(line), hit, int(repeated["times"])))
+                same = hash(line + block[start:end])
+                if not hit or not re.compile(begins).match(line, head.end()) or (
+                        same in self.recent or same in self.older):
+                    break
+                self.recent.add(same)
+                return self.testify(line, 0, len(line), hit, int(repeated["times"]))
         return False
 
     def keep_line(self, rule, logged, case, line):
@@ -1497,8 +1503,8 @@ def weigh(case, threshold, leaving=True):
     at_submission = max(most["FAIL", "submission"], refused("submission"), most[
         "LEFT", "submission"] - min(PROVOKED, most["PUTOFF", "submission"]))
     # Dovecot's auth process hears of the attempts at all doors to mail
-    mail = max(0, at_smtp + at_submission + most["FAIL", "login"] - out_of_order,
-               most["FAIL", "auth"] - down)
+    mail = max(at_smtp + at_submission + most["FAIL", "login"] - out_of_order,
+               most["FAIL", "auth"] - down, refused("smtp") + refused("submission"))
     ssh_failures, ssh_signs = most["FAIL", "ssh"], most["SURE", "ssh"]
     # deliveries outweigh SMTP's signs; a login one of them, or three of ssh, which asks three times
     smtp_signs = max(0, sums["SURE"] - ssh_signs - delivered)
@@ -2116,7 +2122,7 @@ def forgive(options, night):
             in_pf = list(map(address_of, forgiven(
                 options, night, pfs_own,
                 [written.get(network(entry), entry) for entry in known or ()], reach)))
-            if not in_file and not in_pf:
+            if not in_file and not in_pf and not night.status:
                 night.complain(options.etcfile, "nothing of it is there")
             if in_file and not dry:
                 gone = set(in_file)
@@ -2181,8 +2187,9 @@ def explain_why(options, night):
         held = ["    in %s: %s" % (where, visible(entry)) for where, entries in (
             (options.etcfile, old), ("pf's table " + options.table, shown))
                 for entry in entries if is_allowed(entry, reach)]
-        allowed = ["allowed by line %d of %s" % (number, path) for path, number, (first, last)
-                   in allow_lines(options.allow or ()) if first <= net[0] <= last]
+        allowed = ["allowed by line %d of %s" % (number, visible(path))
+                   for path, number, (first, last) in allow_lines(options.allow or ())
+                   if first <= net[0] <= last]
         lines.append("%s: %s" % (visible(peer or address), allowed[0] if allowed else judged(
             banned, case, options.count)))
         lines += held
