@@ -7,10 +7,10 @@ what the shell script /root/logcheck.sh (awk, grep, sort, uniq) wrote, byte for 
 cannot load, and is called in its place from /etc/daily.local. The first part of this file is that
 script, one function a stage. `logcheck.py -h` lists the options, README is the manual.
 
-Where it can be wrong: the default mode believes any address in a suspicious line, typed or not.
-Careful mode knows only the messages in RULES; whoever logs in or delivers mail outweighs his own
-failures; many users behind one address are one peer; and a line that a syslogd has cut in the
-middle of typed text may look whole.
+Where it can be wrong: the default mode believes any address in a suspicious line, even one that a
+client has typed. Careful mode knows only the messages in RULES; whoever logs in or delivers mail
+outweighs his own failures; many users behind one address are one peer; and a line that a syslogd
+has cut in the middle of typed text may look whole.
 
 Copyright (c) 2026 the logcheck.py authors
 
@@ -86,11 +86,14 @@ def main(args):
             night.allowed = reach_of(net for _, _, net in allow_lines(options.allow))
     except OSError as error:
         return night.complain(error.filename or "allow list", error)
-    if options.forgive or options.why:
-        return (forgive if options.forgive else explain_why)(options, night)
+    if options.forgive:
+        return forgive(options, night)
+    if options.why:
+        return explain_why(options, night)
 
     # the attackers of the last day, from both logs
-    found = (careful_attackers if options.careful else attackers)(options, night)
+    find = careful_attackers if options.careful else attackers
+    found = find(options, night)
 
     try:  # they join pf's own table and the old file, and pf takes the result
         table = update(options, night, found)
@@ -344,7 +347,7 @@ def merge(options, night, known, found):
     """
     entries = set(night.old).union(known, found)
     entries.discard(b"")
-    night.left_out = {entry: NOT_LOADED for text in texts(list(entries))
+    night.left_out = {entry: NOT_LOADED for text in in_chunks(list(entries))
                       for entry in UNLOADABLE.findall(text)}
     if night.allowed:
         night.left_out.update((entry, "allowed") for entry in entries
@@ -390,12 +393,12 @@ def careful_attackers(options, night):
         for name, log in generations(path, period.first, night, seen):
             court.begin()
             logged = read_log(options, night, name, ANY_STAMP, log)
-            for block, tally in put_right(night, period, logged):
+            for block, tally in usual_heads(night, period, logged):
                 court.hear(block, tally)
             if court.unread:
                 night.say(name, "no rule can read what stands before this message: %s"
                           % shown_line(court.unread)[:300])
-        doubt(night, path, period, night.tallies[done:])
+        warn_of_stamps(night, path, period, night.tallies[done:])
     return court.judge(night)
 
 
@@ -456,7 +459,7 @@ class Range:
         return second is not None and self.first <= second <= self.last
 
 
-def doubt(night, path, period, tallies):
+def warn_of_stamps(night, path, period, tallies):
     """Say what the stamps of a log (path: str; tallies: its generations', oldest first) tell of it:
     that it does not reach back to the beginning of the range, that its clock is another zone's.
     """
@@ -588,7 +591,8 @@ def try_open(path):
 #           UNDONE (a delivery is refused after all). NOTHING. Of OpenSMTPD's sessions: PEER (its
 #           address), END. With a "+", the rows that follow are tried, too.
 # ssh       DOOR: where the peer knocked. Rows of Postfix hold for submission and smtps as well,
-#           whose door is "submission", unless their door is "port 25".
+#           whose door is "submission", unless their door is "port 25". What our own side does at
+#           the door "none" takes back failed logins, but no leaving.
 # failed    WITNESS: which of the lines logged for one attempt this is. The highest count of any
 #           witness is taken.
 # template  The whole message. <NAME> is a field, a regular expression; {a|b} is a or b; <IP> is the
@@ -1155,12 +1159,12 @@ def layouts(lines):
             if sum(map(bool, map(begins.match, others))) > share * (len(lines) + 4)]
 
 
-def put_right(night, period, logged):
+def usual_heads(night, period, logged):
     """Yield the blocks of a log, each with its Tally, as read_log() yields them (logged), with the
     line beginnings of LAYOUTS made usual ones. Then it is said if of 1,000 lines or more none is a
     daemon's that RULES know, or if lines in the range (period: Range) are cut at one length.
     """
-    rows, known, names, ends, tally = {}, False, [], {}, None
+    rows, daemon_seen, names, ends, tally = {}, False, [], {}, None
     for number, (block, tally) in enumerate(logged):
         if number % 16 == 0:  # to look at all would take a tenth longer
             lines = block.split(b"\n")
@@ -1172,9 +1176,9 @@ def put_right(night, period, logged):
         for begins, to in rows.items():
             block = begins.sub(to, block)
         yield block, tally
-        known = known or re.search(b"(?m)^" + DAEMONS_LINE, block)
-        names = known or names or re.findall(PROGRAM, block)
-    if tally and tally.read >= 1000 and names and not known:
+        daemon_seen = daemon_seen or re.search(b"(?m)^" + DAEMONS_LINE, block)
+        names = daemon_seen or names or re.findall(PROGRAM, block)
+    if tally and tally.read >= 1000 and names and not daemon_seen:
         most = sorted(set(names), key=lambda name: (-names.count(name), name))[:3]
         night.say(tally.path, "%d lines, none of a daemon that the rules know, most of %s: is it "
                   "the right log?" % (tally.read, visible(b", ".join(most))))
@@ -1906,12 +1910,12 @@ def stands(fd, path):
 def write(fd, lines):
     """Write lines (list of bytes) to a file descriptor. Raises OSError."""
     with open(fd, "wb", closefd=False) as out:
-        for text in texts(lines):
+        for text in in_chunks(lines):
             out.write(text)
 
 
-def texts(lines):
-    """Yield lines (list of bytes) as texts of many: to join all of a million takes 80 MB."""
+def in_chunks(lines):
+    """Yield lines (list of bytes) as texts of 8,192: to join all of a million takes 80 MB."""
     for start in range(0, len(lines), 8192):
         yield b"\n".join(lines[start:start + 8192] + [b""])
 
@@ -1969,7 +1973,8 @@ def allow_lines(paths):
 
 def reach_of(networks):
     """For quick comparison with networks as network() returns them: a function that returns the
-    highest last address of those that begin at an address (4 or 6, int) or before it.
+    highest last address of those that begin at an address (4 or 6, int) or before it. So if
+    reach(B) >= A, one of them holds some of the addresses from A to B.
     """
     import bisect
     networks = sorted(networks)
@@ -2193,7 +2198,8 @@ def explain_why(options, night):
         lines.append("%s: %s" % (visible(peer or address), allowed[0] if allowed else judged(
             banned, case, options.count)))
         lines += held
-        code |= not held and (bool(allowed) or not banned)
+        if not held and (allowed or not banned):
+            code = 1
         for rule, times in sorted(case, key=lambda pair: (pair[0].what not in AGAINST,
                                                           pair[0].door, -pair[1])):
             lines.append("    %-8s%-12s%5d  %s (%s)" % (
@@ -2201,7 +2207,7 @@ def explain_why(options, night):
                 rule.witness))
             lines += ["        " + shown_line(line) for line in dict.fromkeys(told.get(rule, ()))]
     print_lines(night, [line.encode() for line in lines])
-    return int(code)
+    return code
 
 
 def judged(banned, case, threshold):
