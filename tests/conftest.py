@@ -1,6 +1,7 @@
 """The fixtures of all test files: hosts (see host.py) in folders of their own; both modes. And the
 tests' distribution over the cores of the machine.
 """
+import contextlib
 import os
 import pickle
 import threading
@@ -60,12 +61,9 @@ def pytest_runtestloop(session):
             item = following
 
     def report(file):
-        with file:
+        with file, contextlib.suppress(EOFError):
             while True:
-                try:
-                    data = pickle.load(file)
-                except EOFError:
-                    return
+                data = pickle.load(file)
                 with lock:
                     hook.pytest_runtest_logreport(report=hook.pytest_report_from_serializable(
                         config=session.config, data=data))
