@@ -244,10 +244,6 @@ def main():
     with tempfile.TemporaryDirectory(prefix="bench.") as work:
         os.mkdir(work + "/data")
         generate(work + "/data", options.scale)
-        for name in ("full", "sparse", "day"):
-            print("%-8s%8.1f MB" % (name, sum(
-                os.path.getsize("%s/data/%s/%s" % (work, name, log))
-                for log in ("authlog", "maillog")) / 1e6))
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
             print("all on one core")

@@ -244,8 +244,7 @@ def cut(source):
 Actor = collections.namedtuple("Actor", "group address default careful label deeds")
 ATTACKERS = ("banned", "allotment")
 VERDICTS = ATTACKERS + ("let off", "near", "quiet")
-DEEDS = {deed.__name__: deed for deed in (
-    talk, send, crowd, ssh, cut, goodbye, kexinit, reset)}
+DEEDS = {deed.__name__: deed for deed in (talk, send, crowd, ssh, cut, goodbye, kexinit, reset)}
 
 
 def filled(match):

@@ -96,9 +96,8 @@ def passes(tree, names, limit):
 def main(count, seed):
     with open(os.path.join(TOP, "logcheck.py")) as file:
         source = file.read()
-    chosen = faults(source)
-    random.Random(seed).shuffle(chosen)
-    chosen = chosen[:count]
+    every = faults(source)
+    chosen = random.Random(seed).sample(every, min(count, len(every)))
     with tempfile.TemporaryDirectory() as folder, \
             concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         sound = os.path.join(folder, "sound")
